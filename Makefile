@@ -1,0 +1,36 @@
+# Every habit of this project is one line here; CI runs the same lines.
+PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13 python3.14 python3.15,$(if $(shell $(name) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes),$(name))))
+BIN := .venv/bin
+
+.PHONY: help demo test lint check bench serve clean venv
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
+
+demo: venv ## a killed process, recovered: CockroachDB on a simulated sled
+	@$(BIN)/python examples/demo.py
+
+test: venv ## every test, on all cores
+	@$(BIN)/python -m pytest -n auto
+
+lint: venv ## ruff, mypy and the import contracts
+	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports
+
+check: venv ## walk every interleaving and crash of the machine
+	@$(BIN)/python -m sledsaga.check
+
+bench: venv ## steps per second, commits and memory
+	@$(BIN)/python bench/run.py
+
+serve: venv ## an executor for good, in the foreground
+	@$(BIN)/python -m sledsaga serve
+
+clean: ## remove what make, the tools have made (never your sagas)
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage build dist
+
+venv: .venv/.installed
+
+.venv/.installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "sledsaga needs Python 3.11 or newer with venv: install it (Debian: apt install python3-venv) or say where it is (make PYTHON=/path/to/python3)" >&2; exit 1; }
+	@echo "making .venv with $(PYTHON) (once)"
+	@"$(PYTHON)" -m venv .venv && $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]' && touch $@
