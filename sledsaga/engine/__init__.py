@@ -1,0 +1,1 @@
+"""The shell around the pure core: it performs what must be running and records what came of it."""

@@ -1,0 +1,1 @@
+"""The durable log: its protocol, and where it can be kept."""

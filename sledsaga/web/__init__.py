@@ -1,0 +1,1 @@
+"""The HTTP API of an executor, over its unix socket."""
