@@ -1,0 +1,182 @@
+"""The machine that this process runs on.
+
+- No shell, `LC_ALL=C`, a session of its own for each command, and never this process's stdin.
+- Output goes to unnamed files, not pipes: a command that leaves a daemon behind does not keep us waiting.
+- On timeout or cancel everything that the command started ends: its process group, and, found through /proc, its
+  children and all who carry the mark that it put into their environment, so a change of session is no way out.
+- A command that is not there gives exit code 127, one that may not be run 126, both with a text, as a shell
+  would; nothing ran, so this is an answer and not an error of the host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from sledsaga.errors import CommandCancelled, CommandTimedOut
+from sledsaga.hosts import files
+from sledsaga.hosts.files import told
+from sledsaga.hosts.host import Completed, FileStat, HostCommand
+
+if TYPE_CHECKING:
+    import threading
+
+MARK = "SLEDSAGA_COMMAND"
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+GLANCE_S = 0.05
+"""How often a waiting command looks at its cancel event."""
+KEPT_BYTES = 16 * 2**20
+"""More output than this is cut: no tool that we parse says so much."""
+
+
+class LocalHost:
+    """Runs commands and keeps files on this machine. Safe to be called from many threads."""
+
+    def run(self, command: HostCommand, *, cancel: threading.Event | None = None) -> Completed:
+        """Run a process to its end. Raises CommandTimedOut and CommandCancelled, after its whole tree ended."""
+        mark = uuid.uuid4().hex
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            try:
+                process = _start(command, mark, out, err)
+            except OSError as error:
+                code = 126 if isinstance(error, PermissionError) else 127
+                return Completed(command.argv, code, "", f"{command.argv[0]}: {error.strerror}\n")
+            try:
+                _await(process, command, cancel)
+            except BaseException:
+                end_tree(process, mark)
+                raise
+            return Completed(command.argv, process.returncode, _text(out), _text(err))
+
+    def read_file(self, path: str) -> bytes | None:
+        """Return the bytes of a file, or None when there is no such file."""
+        with told("read", path):
+            return files.read(Path(path))
+
+    def stat(self, path: str) -> FileStat | None:
+        """Say what is at the path, or None when nothing is."""
+        with told("look at", path):
+            return files.stat(Path(path))
+
+    def list_dir(self, path: str) -> tuple[str, ...]:
+        """Return the names in a folder, sorted; empty when there is no such folder."""
+        with told("list", path):
+            return files.names(Path(path))
+
+    def make_dir(self, path: str, *, mode: int = 0o755) -> None:
+        """Make a folder and its parents; one that exists is left as it is."""
+        with told("make the folder", path):
+            files.make_dir(Path(path), mode)
+
+    def write_file(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        """Write a file whole or not at all, durably; its folder must exist."""
+        with told("write", path):
+            files.write(Path(path), data, mode)
+
+    def erase_file(self, path: str) -> None:
+        """Overwrite a file with zeros, sync it, then unlink it; nothing there is fine."""
+        with told("erase", path):
+            files.erase(Path(path))
+
+    def remove_file(self, path: str) -> None:
+        """Unlink a file; nothing there is fine."""
+        with told("remove", path):
+            files.remove(Path(path))
+
+    def remove_dir(self, path: str) -> None:
+        """Remove an empty folder; nothing there is fine. Raises ForeignObject when it is not empty."""
+        with told("remove the folder", path):
+            files.remove_dir(Path(path), path)
+
+
+def _start(command: HostCommand, mark: str, out: IO[bytes], err: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command.argv,
+        stdin=subprocess.DEVNULL if command.stdin is None else subprocess.PIPE,
+        stdout=out,
+        stderr=err,
+        env={"LC_ALL": "C", "PATH": os.environ.get("PATH", PATH), "HOME": "/", MARK: mark},
+        start_new_session=True,
+    )
+
+
+def _await(process: subprocess.Popen[bytes], command: HostCommand, cancel: threading.Event | None) -> None:
+    """Feed stdin and wait in short looks; raise when the time is over or the event is set."""
+    ends_at = None if command.timeout_s is None else time.monotonic() + command.timeout_s
+    unsent = command.stdin
+    while True:
+        if cancel is not None and cancel.is_set():
+            raise CommandCancelled(f"{command.argv[0]} was ended, with all its children: its step was cancelled")
+        left = None if ends_at is None else ends_at - time.monotonic()
+        if left is not None and left <= 0:
+            raise CommandTimedOut(
+                f"{command.argv[0]} was ended, with all its children, after {command.timeout_s:g} s: "
+                "look at the machine, then retry with more time"
+            )
+        glance = left if cancel is None else min(GLANCE_S, GLANCE_S if left is None else left)
+        try:
+            process.communicate(unsent, timeout=glance)
+        except subprocess.TimeoutExpired:
+            unsent = None
+        else:
+            return
+
+
+def _text(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read(KEPT_BYTES).decode("utf-8", "replace")
+
+
+def end_tree(process: subprocess.Popen[bytes], mark: str) -> None:
+    """Kill the process, its group, and all that came of it; look again until nobody is left."""
+    for _ in range(100):
+        found = _kin(process.pid, mark)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.01)
+        if not found and process.returncode is not None:
+            break
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
+
+
+def _kin(root: int, mark: str) -> set[int]:
+    """All living processes that descend from `root`, share its session, or carry the mark."""
+    kin = {root}
+    facts = _processes()
+    for pid in sorted(facts):
+        parent, session = facts[pid]
+        if parent in kin or session == root or _carries(pid, mark):
+            kin.add(pid)
+    return kin - {root}
+
+
+def _processes() -> dict[int, tuple[int, int]]:
+    """Map pid to (parent, session) of each living process; empty where there is no /proc of that form."""
+    found: dict[int, tuple[int, int]] = {}
+    for entry in files.names(Path("/proc")):
+        if entry.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                # The name in parentheses may hold blanks: fields are counted from the last parenthesis.
+                fields = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()
+                if fields[0] not in "ZX":
+                    found[int(entry)] = (int(fields[1]), int(fields[3]))
+    return found
+
+
+def _carries(pid: int, mark: str) -> bool:
+    with contextlib.suppress(OSError):
+        return f"{MARK}={mark}".encode() in Path("/proc", str(pid), "environ").read_bytes().split(b"\0")
+    return False
