@@ -66,8 +66,8 @@ def _refuse(what: str, text: object, expected: str) -> NoReturn:
     raise InvalidName(msg)
 
 
-def _as_value_error(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def validate(value: Any) -> Any:
+def _as_value_error(make: Callable[[Any], Any]) -> Callable[[object], object]:
+    def validate(value: object) -> object:
         try:
             return make(value)
         except InvalidName as error:
@@ -76,8 +76,9 @@ def _as_value_error(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return validate
 
 
-def _text_schema(make: Callable[[str], str]) -> CoreSchema:
-    from pydantic_core import core_schema  # noqa: PLC0415 - heavy; only models need it
+def _text_schema(make: Callable[[str], str], _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+    """Let pydantic models have fields of this type (each name class takes this as its method)."""
+    from pydantic_core import core_schema
 
     return core_schema.no_info_after_validator_function(
         _as_value_error(make),
@@ -117,10 +118,7 @@ class PoolName(str):
         """The folder below which the pool's datasets are mounted."""
         return f"{_ROOT_OF_PREFIX[self[:3]]}/{self[4:]}"
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Let pydantic models have fields of this type."""
-        return _text_schema(cls)
+    __get_pydantic_core_schema__ = classmethod(_text_schema)
 
 
 class ZoneName(str):
@@ -149,10 +147,7 @@ class ZoneName(str):
         """The zone's uuid."""
         return UUID(self[-36:])
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Let pydantic models have fields of this type."""
-        return _text_schema(cls)
+    __get_pydantic_core_schema__ = classmethod(_text_schema)
 
 
 class DatasetKind(str):
@@ -182,10 +177,7 @@ class DatasetKind(str):
         """The zone whose root this is, or None when it is no zone's root."""
         return self.removeprefix(_TRANSIENT) if self.startswith(_TRANSIENT) else None
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Let pydantic models have fields of this type."""
-        return _text_schema(cls)
+    __get_pydantic_core_schema__ = classmethod(_text_schema)
 
 
 class DatasetName(str):
@@ -224,10 +216,7 @@ class DatasetName(str):
             return "/data"
         return f"{self.pool.mountpoint}/{self.partition('/')[2]}"
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Let pydantic models have fields of this type."""
-        return _text_schema(cls)
+    __get_pydantic_core_schema__ = classmethod(_text_schema)
 
 
 class LinkName(str):
@@ -243,10 +232,7 @@ class LinkName(str):
             )
         return super().__new__(cls, text)
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Let pydantic models have fields of this type."""
-        return _text_schema(cls)
+    __get_pydantic_core_schema__ = classmethod(_text_schema)
 
 
 class Compression(str):
@@ -278,9 +264,9 @@ class Compression(str):
         return {"type": "gzip_n", "level": int(level)} if dash else {"type": name}
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
         """Let pydantic models have fields of this type, given in either form, stored as text."""
-        from pydantic_core import core_schema as schema  # noqa: PLC0415 - heavy; only models need it
+        from pydantic_core import core_schema as schema
 
         either = schema.union_schema(
             [schema.str_schema(), schema.dict_schema(schema.str_schema(), schema.any_schema())]
@@ -309,11 +295,11 @@ class DiskIdentity:
         return f"{self.vendor}-{self.serial}-{self.model}"
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Let pydantic models have fields of this type."""
-        from pydantic_core import core_schema  # noqa: PLC0415 - heavy; only models need it
+        from pydantic_core import core_schema
 
-        def validate(value: Any, inner: Callable[[Any], Any]) -> Any:
+        def validate(value: object, inner: Callable[[Any], Any]) -> object:
             return _as_value_error(inner)(value)
 
         return core_schema.no_info_wrap_validator_function(validate, handler(source))
