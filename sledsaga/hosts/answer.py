@@ -1,0 +1,67 @@
+"""What a command said: the one place where exit codes become values or errors.
+
+Rules
+- Exit code 0 is yes. Any other is CommandFailed with the command line and the first line it printed,
+  unless the driver's own literal table says that this text means "so already" or "not there".
+- Absent is never guessed from a mere failure: only from a text in a driver's table.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+
+from sledsaga.errors import CommandFailed
+from sledsaga.hosts.host import Completed, Host, HostCommand
+
+Pause = Callable[[float], None]
+"""Waits the seconds given, or raises when the step was cancelled meanwhile."""
+
+
+def looks(*argv: str) -> HostCommand:
+    """Build a command that changes nothing."""
+    return HostCommand(argv, mutates=False)
+
+
+def changes(*argv: str) -> HostCommand:
+    """Build a command that changes the machine."""
+    return HostCommand(argv, mutates=True)
+
+
+def failed(done: Completed) -> CommandFailed:
+    """Build the error for a command that said no."""
+    said = (done.stderr.strip() or done.stdout.strip() or "(nothing)").splitlines()[0]
+    return CommandFailed(f"`{shlex.join(done.argv)}` ended with {done.code}, expected 0; it said: {said}")
+
+
+def says(done: Completed, texts: tuple[str, ...]) -> bool:
+    """Whether a failed command printed one of these texts."""
+    return done.code != 0 and any(text in done.stderr for text in texts)
+
+
+def require(host: Host, command: HostCommand) -> str:
+    """Run and return what was printed. Raises CommandFailed."""
+    done = host.run(command)
+    if done.code != 0:
+        raise failed(done)
+    return done.stdout
+
+
+def attempt(host: Host, command: HostCommand, tolerated: tuple[str, ...]) -> bool:
+    """Run; False when it failed with one of the tolerated texts. Raises CommandFailed for any other."""
+    done = host.run(command)
+    if says(done, tolerated):
+        return False
+    if done.code != 0:
+        raise failed(done)
+    return True
+
+
+def lookup(host: Host, command: HostCommand, absent: tuple[str, ...]) -> str | None:
+    """Run and return what was printed, or None when it said one of the absent texts. Raises CommandFailed."""
+    done = host.run(command)
+    if says(done, absent):
+        return None
+    if done.code != 0:
+        raise failed(done)
+    return done.stdout

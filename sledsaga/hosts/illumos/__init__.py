@@ -1,0 +1,1 @@
+"""What only illumos has: zones, dladm links, SMF services and their profiles."""

@@ -1,0 +1,151 @@
+"""A zone's configuration as one `zonecfg` script, with a fingerprint by which it is known again.
+
+Rules
+- The script overwrites what is there (`create -F -b`), so running it twice is running it once.
+- Two attributes are kept in the configuration itself: `sledsaga-saga`, whose it is, and
+  `sledsaga-config`, the fingerprint of everything else in the script and of the image's hash. The path of
+  the image is not in it: the same image from another place is no reason to build a zone anew.
+- A value that zonecfg would not read back as one word is quoted; one that cannot be quoted is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sledsaga.errors import InvalidName, Unparsable
+from sledsaga.hosts.answer import changes, looks
+from sledsaga.hosts.host import HostCommand
+from sledsaga.hosts.names import LinkName, ZoneName, zfs_name
+
+TAG_ATTRIBUTE = "sledsaga-saga"
+FINGERPRINT_ATTRIBUTE = "sledsaga-config"
+PRIVILEGES = ("default", "dtrace_proc", "dtrace_user")
+_WORD = re.compile(r"[A-Za-z0-9_./:@%+,*-]+")
+_UNQUOTABLE = re.compile(r'["\\\x00-\x1f\x7f]')
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneFilesystem:
+    """A folder of the global zone seen inside: `special` outside is `dir` inside."""
+
+    dir: str
+    special: str
+    type: str = "lofs"
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityFlags:
+    """Process security flags of a zone, each as zonecfg takes it, such as `aslr` or `none`."""
+
+    default: tuple[str, ...] = ()
+    lower: tuple[str, ...] = ()
+    upper: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneSpec:
+    """What a zone should be. `image` is the archive it is installed from, `image_hash` its sha256 in hex."""
+
+    name: ZoneName
+    path: str
+    image: str
+    image_hash: str = ""
+    brand: str = "omicron1"
+    is_autoboot: bool = False
+    privileges: tuple[str, ...] = PRIVILEGES
+    datasets: tuple[str, ...] = ()
+    filesystems: tuple[ZoneFilesystem, ...] = ()
+    devices: tuple[str, ...] = ()
+    links: tuple[LinkName, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
+    security_flags: SecurityFlags | None = None
+
+
+def script(spec: ZoneSpec) -> tuple[str, ...]:
+    """Return the zonecfg commands for a zone, without tag and fingerprint. Raises InvalidName."""
+    return (
+        "create -F -b",
+        f"set brand={_value(spec.brand)}",
+        f"set zonepath={_value(spec.path)}",
+        f"set autoboot={'true' if spec.is_autoboot else 'false'}",
+        "set ip-type=exclusive",
+        f"set limitpriv={_value(','.join(spec.privileges))}",
+        *_resources(spec),
+        *(part for name, value in spec.attributes for part in _attribute(name, value)),
+    )
+
+
+def fingerprint(spec: ZoneSpec) -> str:
+    """Return the sha256, in hex, of all that makes this zone what it is."""
+    return hashlib.sha256("\n".join((*script(spec), spec.image_hash)).encode()).hexdigest()
+
+
+def configure_zone(spec: ZoneSpec, *, saga: str) -> HostCommand:
+    """Write the configuration of a zone, whatever was there before."""
+    marks = (*_attribute(TAG_ATTRIBUTE, saga), *_attribute(FINGERPRINT_ATTRIBUTE, fingerprint(spec)))
+    return changes("zonecfg", "-z", spec.name, " ; ".join((*script(spec), *marks)))
+
+
+def show_attributes(name: str) -> HostCommand:
+    """Show the attributes of a configured zone."""
+    return looks("zonecfg", "-z", name, "info attr")
+
+
+def delete_zone(name: str) -> HostCommand:
+    """Delete the configuration of a zone that is not installed."""
+    return changes("zonecfg", "-z", name, "delete", "-F")
+
+
+def parse_attributes(text: str) -> dict[str, str]:
+    """Read what `info attr` printed, as names and values. Raises Unparsable."""
+    found: dict[str, str] = {}
+    name = None
+    for line in text.splitlines():
+        key, colon, value = line.strip().partition(":")
+        value = value.strip().removeprefix('"').removesuffix('"')
+        if key == "name" and colon:
+            name = value
+        elif key == "value" and colon:
+            if name is None:
+                raise Unparsable(f"zonecfg info attr printed a value without a name: {line!r}")
+            found[name], name = value, None
+    return found
+
+
+def _resources(spec: ZoneSpec) -> Iterator[str]:
+    for dataset in spec.datasets:
+        yield from ("add dataset", f"set name={zfs_name(dataset)}", "end")
+    for filesystem in spec.filesystems:
+        yield from ("add fs", f"set type={_value(filesystem.type)}", f"set dir={_value(filesystem.dir)}")
+        yield f"set special={_value(filesystem.special)}"
+        yield from (f"add options {_value(option)}" for option in filesystem.options)
+        yield "end"
+    for device in spec.devices:
+        yield from ("add device", f"set match={_value(device)}", "end")
+    for link in spec.links:
+        yield from ("add net", f"set physical={link}", "end")
+    yield from _security_flags(spec.security_flags)
+
+
+def _security_flags(flags: SecurityFlags | None) -> Iterator[str]:
+    if flags is None:
+        return
+    yield "add security-flags"
+    for name, words in (("default", flags.default), ("lower", flags.lower), ("upper", flags.upper)):
+        if words:
+            yield f"set {name}={_value(','.join(words))}"
+    yield "end"
+
+
+def _attribute(name: str, value: str) -> tuple[str, ...]:
+    return ("add attr", f"set name={_value(name)}", "set type=string", f"set value={_value(value)}", "end")
+
+
+def _value(text: str) -> str:
+    if _UNQUOTABLE.search(text) or not text:
+        raise InvalidName(f"{text!r} cannot stand in a zone's configuration: no quotes or control characters")
+    return text if _WORD.fullmatch(text) else f'"{text}"'

@@ -1,0 +1,175 @@
+"""Zones: configure, install, boot, and take away again. Every call may be repeated.
+
+Rules
+- A zone is known by the fingerprint in its configuration, never by its name alone: a running zone with
+  another fingerprint is foreign and is not touched.
+- What another saga left half-made (tagged, not running) is taken away and built anew; its root is disposable.
+- Undo (`remove`) takes away only what carries this saga's tag; `retire` is for going forward and takes any
+  zone that some saga made. A zone without a tag is never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sledsaga.errors import ForeignObject, Transient
+from sledsaga.hosts.answer import attempt, lookup, require
+from sledsaga.hosts.host import Host, HostCommand
+from sledsaga.hosts.illumos import zoneadm, zonecfg
+from sledsaga.hosts.illumos.zoneadm import ListedZone, ZoneState
+from sledsaga.hosts.illumos.zonecfg import ZoneSpec
+
+NO_SUCH_ZONE = ("No such zone configured", "no such zone configured")
+_HALT, _UNINSTALL, _DELETE = zoneadm.halt_zone, zoneadm.uninstall_zone, zonecfg.delete_zone
+REMOVAL: Mapping[ZoneState, tuple[Callable[[str], HostCommand], ...] | None] = {
+    "configured": (_DELETE,),
+    "incomplete": (_UNINSTALL, _DELETE),
+    "installed": (_UNINSTALL, _DELETE),
+    "mounted": (_UNINSTALL, _DELETE),
+    "ready": (_HALT, _UNINSTALL, _DELETE),
+    "running": (_HALT, _UNINSTALL, _DELETE),
+    "shutting_down": None,
+    "down": None,
+}
+"""What takes a zone away from each state; None means: wait, it is on its way to another."""
+UP: frozenset[ZoneState] = frozenset({"ready", "running", "shutting_down", "down"})
+"""States in which something of the zone runs, or did a moment ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A zone as it is; `saga` and `fingerprint` are None when no saga made it."""
+
+    name: str
+    state: ZoneState
+    path: str
+    saga: str | None
+    fingerprint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Zones:
+    """The zones of one sled, as one saga sees them."""
+
+    host: Host
+    saga: str
+
+    def list(self) -> tuple[ListedZone, ...]:
+        """Return every zone but the global one, in whatever state."""
+        return zoneadm.parse_zones(require(self.host, zoneadm.list_zones()))
+
+    def observe(self, name: str) -> Zone | None:
+        """Return a zone with its marks, or None when none of that name is configured."""
+        found = next((zone for zone in self.list() if zone.name == name), None)
+        if found is None:
+            return None
+        text = lookup(self.host, zonecfg.show_attributes(name), NO_SUCH_ZONE)
+        marks = zonecfg.parse_attributes(text or "")
+        return Zone(
+            name,
+            found.state,
+            found.path,
+            saga=marks.get(zonecfg.TAG_ATTRIBUTE),
+            fingerprint=marks.get(zonecfg.FINGERPRINT_ATTRIBUTE),
+        )
+
+    def configure(self, spec: ZoneSpec) -> bool:
+        """Make a zone of exactly this configuration be there; False when it was. Raises ForeignObject."""
+        seen = self.observe(spec.name)
+        if seen is not None:
+            if seen.fingerprint == zonecfg.fingerprint(spec):
+                return False
+            _refuse_rebuild(seen)
+            self._take_away(seen)
+        require(self.host, zonecfg.configure_zone(spec, saga=self.saga))
+        return True
+
+    def install(self, spec: ZoneSpec) -> bool:
+        """Install a zone that `configure` made; False when it was. A half-made root is made anew."""
+        seen = self._configured(spec)
+        if seen.state == "incomplete":
+            require(self.host, zoneadm.uninstall_zone(spec.name))
+        elif seen.state != "configured":
+            return False
+        require(self.host, zoneadm.install_zone(spec))
+        return True
+
+    def boot(self, spec: ZoneSpec) -> bool:
+        """Boot a zone that `install` made; False when it ran. Raises Transient while it shuts down."""
+        seen = self._configured(spec)
+        if seen.state == "running":
+            return False
+        if seen.state not in ("installed", "ready"):
+            raise Transient(f"zone {spec.name} is {seen.state}, expected installed; it cannot boot yet")
+        require(self.host, zoneadm.boot_zone(spec.name))
+        return True
+
+    def ensure(self, spec: ZoneSpec) -> bool:
+        """Configure, install and boot, whichever is needed; False when it ran as it should."""
+        acts = (self.configure(spec), self.install(spec), self.boot(spec))
+        return any(acts)
+
+    def halt(self, name: str) -> bool:
+        """Halt a zone of this saga; False when it was not up, or is gone. Raises ForeignObject."""
+        seen = self._mine(name)
+        if seen is None or seen.state not in ("ready", "running"):
+            return False
+        return attempt(self.host, zoneadm.halt_zone(name), NO_SUCH_ZONE)
+
+    def uninstall(self, name: str) -> bool:
+        """Halt and uninstall a zone of this saga, keeping its configuration; False when nothing was there."""
+        seen = self._mine(name)
+        if seen is None or seen.state == "configured":
+            return False
+        self._take_away(seen, but=_DELETE)
+        return True
+
+    def remove(self, name: str) -> bool:
+        """Undo: take away a zone of this saga, in whatever state; False when it is gone. Raises ForeignObject."""
+        seen = self._mine(name)
+        if seen is not None:
+            self._take_away(seen)
+        return seen is not None
+
+    def retire(self, name: str) -> bool:
+        """Take away a zone that any saga made; False when it is gone. Raises ForeignObject for others."""
+        seen = self.observe(name)
+        if seen is not None:
+            _refuse_untagged(seen)
+            self._take_away(seen)
+        return seen is not None
+
+    def _configured(self, spec: ZoneSpec) -> Zone:
+        seen = self.observe(spec.name)
+        if seen is None or seen.fingerprint != zonecfg.fingerprint(spec):
+            have = "not there" if seen is None else "another configuration"
+            raise ForeignObject(f"zone {spec.name} is {have}, expected the one that this saga configures")
+        return seen
+
+    def _mine(self, name: str) -> Zone | None:
+        seen = self.observe(name)
+        if seen is not None and seen.saga != self.saga:
+            raise ForeignObject(f"zone {name} carries the tag {seen.saga}, not {self.saga}; it was kept")
+        return seen
+
+    def _take_away(self, seen: Zone, *, but: Callable[[str], HostCommand] | None = None) -> None:
+        acts = REMOVAL[seen.state]
+        if acts is None:
+            raise Transient(f"zone {seen.name} is {seen.state}; it can be taken away when that is over")
+        for act in acts:
+            if act is not but:
+                attempt(self.host, act(seen.name), NO_SUCH_ZONE)
+
+
+def _refuse_untagged(seen: Zone) -> None:
+    if seen.saga is None:
+        raise ForeignObject(f"zone {seen.name} ({seen.state}) was made by no saga; it was left as it is")
+
+
+def _refuse_rebuild(seen: Zone) -> None:
+    _refuse_untagged(seen)
+    if seen.state in UP:
+        raise ForeignObject(
+            f"zone {seen.name} is {seen.state} with another configuration; retire it before building it anew"
+        )

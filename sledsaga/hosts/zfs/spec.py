@@ -1,0 +1,150 @@
+"""What a dataset should be, what it is, and the properties that differ.
+
+Rules
+- Unset, `none` and 0 are the same quota (and reservation), so none of them is ever "changed" into another.
+- Only what differs is set: `zfs set quota=...` fails on a full dataset even when the value stays.
+- An id is set where none is; an id that differs is never changed, it is another dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, Self
+from uuid import UUID
+
+from sledsaga.hosts.names import Compression, DatasetName
+
+CanMount = Literal["on", "off", "noauto"]
+Settings = tuple[tuple[str, str], ...]
+"""Property names and values, in the order they are given to `zfs`."""
+
+ID, EPOCH, AGENT = "oxide:uuid", "oxide:epoch", "oxide:agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """How an encryption root is made: the key file's path on the sled, and the epoch of its key."""
+
+    key_path: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSpec:
+    """What a filesystem should be. `quota` and `reservation` in bytes; None means none.
+
+    `compression` None leaves it as it is. `encryption` is given for an encryption root only.
+    """
+
+    name: str
+    mountpoint: str
+    id: UUID | None = None
+    is_zoned: bool = False
+    canmount: CanMount = "on"
+    quota: int | None = None
+    reservation: int | None = None
+    compression: Compression | None = None
+    encryption: Encryption | None = None
+
+    @classmethod
+    def of(
+        cls,
+        name: DatasetName,
+        dataset_id: UUID | None,
+        *,
+        quota: int | None = None,
+        reservation: int | None = None,
+        compression: Compression | None = None,
+    ) -> Self:
+        """Describe a dataset whose place and delegation follow from its kind."""
+        return cls(
+            name,
+            name.mountpoint,
+            dataset_id,
+            is_zoned=name.kind.is_zoned,
+            quota=quota,
+            reservation=reservation,
+            compression=compression,
+        )
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it is an encryption root, or lives below a pool's `crypt`."""
+        return self.encryption is not None or self.name.partition("/")[2].startswith("crypt/")
+
+    @property
+    def is_mounted_here(self) -> bool:
+        """Whether it should be mounted in the global zone."""
+        return self.canmount == "on" and not self.is_zoned
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """What a dataset is. Sizes in bytes; `referenced` is what it holds itself, without its children.
+
+    `id`, `saga`, `epoch` and `agent` are its own: a value inherited from its parent is None here.
+    `is_key_loaded` is None when it is not encrypted.
+    """
+
+    name: str
+    available: int
+    used: int
+    referenced: int
+    compression: str
+    is_mounted: bool
+    id: UUID | None = None
+    saga: str | None = None
+    epoch: int | None = None
+    agent: str | None = None
+    quota: int | None = None
+    reservation: int | None = None
+    type: str = "filesystem"
+    mountpoint: str = "none"
+    canmount: str = "on"
+    is_zoned: bool = False
+    is_key_loaded: bool | None = None
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it is encrypted, its key loaded or not."""
+        return self.is_key_loaded is not None
+
+
+def wanted_settings(spec: DatasetSpec) -> Settings:
+    """Return every adjustable property of the spec, for a dataset that is not yet there."""
+    rows = (
+        ("quota", _size(spec.quota)),
+        ("reservation", _size(spec.reservation)),
+        ("compression", spec.compression),
+        (ID, None if spec.id is None else str(spec.id)),
+    )
+    return tuple((name, str(value)) for name, value in rows if value not in (None, "none"))
+
+
+def differing_settings(spec: DatasetSpec, seen: Dataset) -> Settings:
+    """Return the adjustable properties that must be set to make `seen` what the spec says."""
+    rows = (
+        ("quota", _size(spec.quota), _size(seen.quota)),
+        ("reservation", _size(spec.reservation), _size(seen.reservation)),
+        ("compression", spec.compression or seen.compression, seen.compression),
+        (ID, str(spec.id or seen.id), str(seen.id)),
+    )
+    return tuple((name, str(want)) for name, want, have in rows if want != have)
+
+
+def present_settings(seen: Dataset, names: Iterable[str]) -> dict[str, str | None]:
+    """Return the present values of adjustable properties, to be restored later; None is "not set"."""
+    rows = {
+        "quota": _size(seen.quota),
+        "reservation": _size(seen.reservation),
+        "compression": seen.compression,
+        ID: None if seen.id is None else str(seen.id),
+        EPOCH: None if seen.epoch is None else str(seen.epoch),
+        AGENT: seen.agent,
+    }
+    return {name: rows[name] for name in names}
+
+
+def _size(count: int | None) -> str:
+    return str(count) if count else "none"

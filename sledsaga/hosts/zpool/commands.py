@@ -1,0 +1,60 @@
+"""Command lines of `zpool` and `fstyp`: facts in, argv out.
+
+A pool gets its tag, its mountpoint and all its properties in the command that creates it, so a crash
+leaves either no pool or a whole one that says whose it is. Never `-f`: a stale label needs a person.
+"""
+
+from __future__ import annotations
+
+from sledsaga.hosts.answer import changes, looks
+from sledsaga.hosts.host import HostCommand
+from sledsaga.hosts.names import PoolName
+
+TAG = "sledsaga:saga"
+"""The user property that says which saga made a pool or dataset."""
+SETTINGS = (("feature@encryption", "enabled"), ("failmode", "continue"))
+"""What each pool must have; `failmode=continue` keeps a lost disk from hanging the whole sled."""
+LIST_FIELDS = ("name", "size", "allocated", "free", "health")
+
+
+def identify(path: str) -> HostCommand:
+    """Ask what is on a disk."""
+    return looks("fstyp", "-a", path)
+
+
+def list_pools() -> HostCommand:
+    """List the imported pools with sizes and health."""
+    return looks("zpool", "list", "-Hpo", ",".join(LIST_FIELDS))
+
+
+def get_settings(pool: PoolName) -> HostCommand:
+    """Read the settings that each pool must have."""
+    wanted = ",".join(name for name, _ in SETTINGS)
+    return looks("zpool", "get", "-Hpo", "property,value", wanted, pool)
+
+
+def create_pool(pool: PoolName, path: str, *, saga: str) -> HostCommand:
+    """Create a pool on a disk that `identify` called blank."""
+    settings = [part for name, value in SETTINGS for part in ("-o", f"{name}={value}")]
+    root = ("-O", f"mountpoint={pool.mountpoint}", "-O", f"{TAG}={saga}")
+    return changes("zpool", "create", "-o", "ashift=12", *settings, *root, pool, path)
+
+
+def set_setting(pool: PoolName, name: str, value: str) -> HostCommand:
+    """Set one pool property."""
+    return changes("zpool", "set", f"{name}={value}", pool)
+
+
+def import_pool(pool: PoolName) -> HostCommand:
+    """Import a pool, also one that was last used by another sled or before a crash."""
+    return changes("zpool", "import", "-f", pool)
+
+
+def export_pool(pool: PoolName) -> HostCommand:
+    """Export a pool: unmount its datasets and let go of its disk."""
+    return changes("zpool", "export", pool)
+
+
+def destroy_pool(pool: PoolName) -> HostCommand:
+    """Destroy a pool. Only the guarded driver call may run this."""
+    return changes("zpool", "destroy", pool)
