@@ -1,0 +1,281 @@
+"""Turn an operation and its params into a plan: a frozen, checked, fingerprinted DAG.
+
+This is the only file that uses networkx (cycles and generations). The transitive reduction is our own:
+over bit sets it costs milliseconds for 10,000 steps, where the library's walks every descendant.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import networkx as nx
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from sledsaga.core.dag import (
+    Dag,
+    DagStep,
+    FromParams,
+    FromStep,
+    FromSteps,
+    Given,
+    Input,
+    Known,
+    Plan,
+    Policy,
+    UndoKind,
+    canonical,
+    make_dag,
+)
+from sledsaga.core.define import (
+    Irreversible,
+    Lock,
+    Nested,
+    NoUndo,
+    Operation,
+    OutputOf,
+    OutputsOf,
+    Step,
+    Value,
+)
+from sledsaga.core.events import Json
+from sledsaga.core.expand import (
+    FlatStep,
+    ScopeParams,
+    Wire,
+    expand,
+    functions_of,
+    inner_params,
+    is_static,
+    needs_of,
+    nodes_of,
+    signature_of,
+)
+from sledsaga.core.fit import fits, fits_each
+from sledsaga.errors import InvalidParams, InvalidPlan, TooLarge
+
+PARAMS_BYTES_MAX = 1024 * 1024
+STEPS_MAX = 100_000
+
+
+def plan(operation: Operation, params: BaseModel | Mapping[str, Any] | None = None) -> Plan:
+    """Plan one execution of an operation.
+
+    Raises InvalidParams when the params do not fit, TooLarge above 1 MiB of them or 100,000 steps,
+    InvalidPlan when the definition is no DAG, an input is unknown, or annotated types do not fit.
+    """
+    model = check_params(operation, params)
+    dag = _static_dag(operation) if is_static(operation) else _build(operation, model)
+    scopes = _scopes(operation, model, dag)
+    return Plan(dag, scopes, _locks(operation, model))
+
+
+def check_params(operation: Operation, params: BaseModel | Mapping[str, Any] | None) -> BaseModel:
+    """Return the params as the operation's model; raises InvalidParams, TooLarge."""
+    if isinstance(params, operation.params):
+        return params
+    body = params.model_dump(mode="json") if isinstance(params, BaseModel) else dict(params or {})
+    try:
+        size = len(json.dumps(body, default=str))
+        if size > PARAMS_BYTES_MAX:
+            msg = (
+                f"params of {size:,} bytes; at most {PARAMS_BYTES_MAX:,} are taken. Pass a reference instead."
+            )
+            raise TooLarge(msg)
+        return operation.params.model_validate(body)
+    except ValidationError as error:
+        raise InvalidParams(_explain(operation, error)) from error
+
+
+def _explain(operation: Operation, error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"])) or "params"
+    came = f" (got {first['input']!r:.80})" if first["type"] != "missing" else ""
+    more = f"; and {error.error_count() - 1} more" if error.error_count() > 1 else ""
+    return f"{operation.name}: {where}: {first['msg'][:1].lower()}{first['msg'][1:]}{came}{more}"
+
+
+@lru_cache(maxsize=256)
+def _static_dag(operation: Operation) -> Dag:
+    return _build(operation, None)
+
+
+def _build(operation: Operation, params: BaseModel | None) -> Dag:
+    flat = expand(operation, params)
+    if len(flat) > STEPS_MAX:
+        msg = f"operation {operation.name} has {len(flat):,} steps; at most {STEPS_MAX:,} are taken"
+        raise TooLarge(msg)
+    _check_types(operation, flat)
+    ordered = _in_order(operation, flat)
+    index = {step.path: i for i, step in enumerate(ordered)}
+    reduced = _reduce([sorted({index[path] for path in needs_of(step)}) for step in ordered])
+    steps = tuple(_dag_step(step, needs, index) for step, needs in zip(ordered, reduced, strict=True))
+    return make_dag(operation.name, operation.version, steps)
+
+
+def _in_order(operation: Operation, flat: list[FlatStep]) -> list[FlatStep]:
+    """Return the steps generation by generation, each in the order of the definition."""
+    place = {step.path: i for i, step in enumerate(flat)}
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(place)
+    graph.add_edges_from((need, step.path) for step in flat for need in needs_of(step))
+    try:
+        generations = list(nx.topological_generations(graph))
+    except nx.NetworkXUnfeasible:
+        cycle = [edge[0] for edge in nx.find_cycle(graph)]
+        msg = f"operation {operation.name}: the steps form a cycle: {' → '.join([*cycle, cycle[0]])}"
+        raise InvalidPlan(msg) from None
+    return [
+        flat[place[path]] for generation in generations for path in sorted(generation, key=place.__getitem__)
+    ]
+
+
+def _reduce(needs: list[list[int]]) -> list[tuple[int, ...]]:
+    """Drop each need that another need implies; `needs[i]` holds only indexes below i."""
+    above: list[int] = []  # bit set of all that a step needs, directly or not
+    reduced = []
+    for direct in needs:
+        implied = 0
+        kept = []
+        for need in reversed(direct):  # a later need can imply an earlier one, never the other way
+            if not implied >> need & 1:
+                kept.append(need)
+                implied |= above[need] | 1 << need
+        above.append(implied)
+        reduced.append(tuple(reversed(kept)))
+    return reduced
+
+
+def _dag_step(flat: FlatStep, needs: tuple[int, ...], index: dict[str, int]) -> DagStep:
+    step = flat.step
+    kind, why = _undo_of(step)
+    policy = Policy(
+        step.retry,
+        step.undo_retry,
+        step.timeout_s,
+        step.undo_timeout_s,
+        step.cancellable,
+        step.undo_needs_output,
+    )
+    inputs = tuple((name, _input(flat, name, wire, index)) for name, wire in sorted(flat.wires.items()))
+    return DagStep(flat.path, needs, inputs, kind, why, step.probe is not None, policy)
+
+
+def _undo_of(step: Step) -> tuple[UndoKind, str]:
+    undo: object = step.undo
+    match undo:
+        case NoUndo(why):
+            return "none", why
+        case Irreversible(why):
+            return "irreversible", why
+    if not callable(undo):
+        msg = f"step {step.name!r}: undo is {undo!r}; give a function, no_undo(why) or irreversible(why)"
+        raise InvalidPlan(msg)
+    return "undo", ""
+
+
+def _input(flat: FlatStep, name: str, wire: Wire, index: dict[str, int]) -> Input:
+    match wire:
+        case OutputOf(path):
+            return FromStep(index[path])
+        case OutputsOf(paths):
+            return FromSteps(tuple(index[path] for path in paths))
+        case ScopeParams(scope):
+            return FromParams(scope)
+        case Value(value):
+            return Known(to_json(value, f"step {flat.path!r}, input {name!r}"))
+    return Given(wire.name)
+
+
+def to_json(value: Any, what: str) -> Json:  # noqa: ANN401 - any value at all
+    """Return a value as JSON; raises InvalidPlan naming `what` when it cannot be stored."""
+    try:
+        body = to_jsonable_python(value)
+        canonical(body)
+    except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
+        msg = f"{what}: a {type(value).__name__} cannot be stored as JSON ({error})"
+        raise InvalidPlan(msg) from error
+    return body  # type: ignore[no-any-return]
+
+
+def _scopes(operation: Operation, model: BaseModel, dag: Dag) -> dict[str, Known | FromStep]:
+    index = {step.path: i for i, step in enumerate(dag.steps)} if _has_nested(operation, model) else {}
+    scopes: dict[str, Known | FromStep] = {"": Known(model.model_dump(mode="json"))}
+    _inner_scopes(operation, model, "", index, scopes)
+    return scopes
+
+
+def _has_nested(operation: Operation, model: BaseModel) -> bool:
+    return any(isinstance(node, Nested) for node in nodes_of(operation, model))
+
+
+def _inner_scopes(
+    operation: Operation,
+    model: BaseModel | None,
+    prefix: str,
+    index: dict[str, int],
+    scopes: dict[str, Known | FromStep],
+) -> None:
+    if model is None and callable(operation.steps):
+        return
+    for node in nodes_of(operation, model):
+        if not isinstance(node, Nested):
+            continue
+        inner = inner_params(node, model)
+        if inner is not None:
+            scopes[prefix + node.name] = Known(inner.model_dump(mode="json"))
+        elif isinstance(node.params, OutputOf):
+            scopes[prefix + node.name] = FromStep(_output_index(operation, node.params.step, prefix, index))
+        _inner_scopes(node.operation, inner, f"{prefix}{node.name}/", index, scopes)
+
+
+def _output_index(operation: Operation, name: str, prefix: str, index: dict[str, int]) -> int:
+    path = prefix + name
+    if path not in index:
+        msg = f"operation {operation.name}: nested params must come from a step; {path!r} is none"
+        raise InvalidPlan(msg)
+    return index[path]
+
+
+def _locks(operation: Operation, model: BaseModel) -> tuple[Lock, ...]:
+    locks = operation.locks(model) if callable(operation.locks) else operation.locks
+    strongest: dict[str, Lock] = {}
+    for lock in locks:
+        if lock.mode == "exclusive" or lock.resource not in strongest:
+            strongest[lock.resource] = lock
+    return tuple(strongest[resource] for resource in sorted(strongest))
+
+
+def _check_types(operation: Operation, flat: list[FlatStep]) -> None:
+    returns = {step.path: signature_of(step.step.do).returns for step in flat}
+    for step in flat:
+        for function in functions_of(step.step):
+            for name, wanted in signature_of(function).takes.items():
+                if not _wire_fits(step.wires.get(name), wanted, returns):
+                    msg = (
+                        f"operation {operation.name}: step {step.path!r} takes {name}: {_shown(wanted)}, "
+                        f"but gets {_source(step.wires[name], returns)}"
+                    )
+                    raise InvalidPlan(msg)
+
+
+def _wire_fits(wire: Wire | None, wanted: Any, returns: dict[str, Any]) -> bool:  # noqa: ANN401
+    match wire:
+        case OutputOf(path):
+            return fits(returns[path], wanted)
+        case OutputsOf(paths):
+            return fits_each([returns[path] for path in paths], wanted)
+    return True
+
+
+def _source(wire: Wire, returns: dict[str, Any]) -> str:
+    if isinstance(wire, OutputOf):
+        return f"{_shown(returns[wire.step])} from {wire.step!r}"
+    return "a list that does not fit"
+
+
+def _shown(hint: Any) -> str:  # noqa: ANN401 - annotations are of any kind
+    return getattr(hint, "__name__", None) or str(hint)

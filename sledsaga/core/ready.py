@@ -1,0 +1,72 @@
+"""What to record next, and what must be in flight: the whole of execution, read off the state.
+
+    Ready(record, run, wake_at, outcome)
+
+First append `record` to the log and apply it; then have exactly `run` in flight. `ready` is
+level-triggered: it never says "X finished, so start Y", it says "given this log, these must run". After
+a crash nothing is in flight, so recovery is the same loop with no code of its own.
+
+`room` bounds how many new calls are started (None: no bound); ask again when room is left. Cost is that
+of what is returned, not of the DAG.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from sledsaga.core import events as ev
+from sledsaga.core import unwind
+from sledsaga.core.machine import Call, State, Status, ending
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What to append first (`record`), then to have in flight (`run`, by step).
+
+    `wake_at` is when to ask again if nothing happens (seconds since 1970, UTC), or None.
+    `outcome` is set when the saga has ended.
+    """
+
+    record: tuple[ev.Event, ...]
+    run: Mapping[int, Call]
+    wake_at: float | None
+    outcome: ev.Outcome | None
+
+
+def ready(state: State, now: float, room: int | None = None) -> Ready:
+    """Say what to record and what must be in flight; records nothing when there is nothing to do."""
+    if state.outcome is not None:
+        return Ready((), {}, None, state.outcome)
+    end = ending(state)
+    if end is not None and (end == "abandoned" or state.parked is None):
+        return Ready((ev.Ended(end),), state.run, None, None)
+    if held(state):
+        return Ready((), state.run, None, None)
+    starts = tuple(islice(_starts(state, now), room))
+    wake_at = state.backing_off[0][0] if state.backing_off else None
+    return Ready(starts, state.run, wake_at if wake_at is None or wake_at > now else None, None)
+
+
+def held(state: State) -> bool:
+    """Say whether nothing may be started: parked, paused, never claimed, or waiting for locks."""
+    if state.parked is not None or state.paused or state.executor is None:
+        return True
+    return state.has_locks and not state.locked
+
+
+def _starts(state: State, now: float) -> Iterator[ev.Event]:
+    if state.unwinding:
+        yield from unwind.starts(state, now)
+        return
+    for step in state.startable:
+        yield start_of(state, step)
+    for step in unwind.due(state, now):
+        yield start_of(state, step)
+
+
+def start_of(state: State, step: int) -> ev.StepStarted:
+    """Return the start of a step: a new attempt, or the same one again when it is in doubt."""
+    again = state.status[step] is Status.IN_DOUBT
+    return ev.StepStarted(step, state.attempts.get(step, 0) + (not again))
