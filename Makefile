@@ -25,7 +25,7 @@ bench: venv ## steps per second, commits and memory
 serve: venv ## an executor for good, in the foreground
 	@$(BIN)/python -m sledsaga serve
 
-clean: ## remove what make, the tools have made (never your sagas)
+clean: ## remove what the tools have made (never your sagas)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage build dist
 
 venv: .venv/.installed
