@@ -43,6 +43,7 @@ TOP_FOLDERS = {
 }
 TOP_WORDS = {"ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "PKG-INFO", "README.md"}
 TOP_TOOLS = {".editorconfig", ".gitignore", "Makefile", "pyproject.toml"}
+IMPURE = {"now", "utcnow", "today", "uuid1", "uuid4", "uuid7", "urandom", "open", "print", "input"}
 CHANGES = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -155,6 +156,17 @@ def test_arguments_beyond_four_are_named() -> None:
         if positional(function) > POSITIONAL
     ]
     assert wide == []
+
+
+def test_the_core_asks_no_clock_and_no_chance() -> None:
+    """The core may show a time that it was given, but never asks for one, nor for a random id."""
+    asked = [
+        f"{place(path, node.lineno)} {ast.unparse(node)}"
+        for path in files("sledsaga/core")
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in IMPURE
+    ]
+    assert asked == []
 
 
 def test_nothing_is_named_for_being_anything() -> None:
