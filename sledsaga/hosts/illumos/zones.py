@@ -62,17 +62,11 @@ class Zones:
     def observe(self, name: str) -> Zone | None:
         """Return a zone with its marks, or None when none of that name is configured."""
         found = next((zone for zone in self.list() if zone.name == name), None)
-        if found is None:
-            return None
-        text = lookup(self.host, zonecfg.show_attributes(name), NO_SUCH_ZONE)
-        marks = zonecfg.parse_attributes(text or "")
-        return Zone(
-            name,
-            found.state,
-            found.path,
-            saga=marks.get(zonecfg.TAG_ATTRIBUTE),
-            fingerprint=marks.get(zonecfg.FINGERPRINT_ATTRIBUTE),
-        )
+        return None if found is None else self._with_marks(found)
+
+    def observe_all(self) -> tuple[Zone, ...]:
+        """Return every zone with its marks."""
+        return tuple(self._with_marks(zone) for zone in self.list())
 
     def configure(self, spec: ZoneSpec) -> bool:
         """Make a zone of exactly this configuration be there; False when it was. Raises ForeignObject."""
@@ -111,10 +105,11 @@ class Zones:
         return any(acts)
 
     def halt(self, name: str) -> bool:
-        """Halt a zone of this saga; False when it was not up, or is gone. Raises ForeignObject."""
-        seen = self._mine(name)
+        """Halt a zone that any saga made; False when it was not up, or is gone. Raises ForeignObject."""
+        seen = self.observe(name)
         if seen is None or seen.state not in ("ready", "running"):
             return False
+        _refuse_untagged(seen)
         return attempt(self.host, zoneadm.halt_zone(name), NO_SUCH_ZONE)
 
     def uninstall(self, name: str) -> bool:
@@ -126,7 +121,7 @@ class Zones:
         return True
 
     def remove(self, name: str) -> bool:
-        """Undo: take away a zone of this saga, in whatever state; False when it is gone. Raises ForeignObject."""
+        """Undo: take away a zone of this saga, whatever its state; False when gone. Raises ForeignObject."""
         seen = self._mine(name)
         if seen is not None:
             self._take_away(seen)
@@ -139,6 +134,17 @@ class Zones:
             _refuse_untagged(seen)
             self._take_away(seen)
         return seen is not None
+
+    def _with_marks(self, found: ListedZone) -> Zone:
+        text = lookup(self.host, zonecfg.show_attributes(found.name), NO_SUCH_ZONE)
+        marks = zonecfg.parse_attributes(text or "")
+        return Zone(
+            found.name,
+            found.state,
+            found.path,
+            saga=marks.get(zonecfg.TAG_ATTRIBUTE),
+            fingerprint=marks.get(zonecfg.FINGERPRINT_ATTRIBUTE),
+        )
 
     def _configured(self, spec: ZoneSpec) -> Zone:
         seen = self.observe(spec.name)

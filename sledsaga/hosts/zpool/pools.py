@@ -109,7 +109,7 @@ def refuse_class(name: PoolName, disk: Disk) -> None:
     """Raise ForeignObject when a pool of that class may not be on that disk."""
     if name.pool_class != disk.pool_class:
         raise ForeignObject(
-            f"{name} is {name.pool_class}, but {disk.path} is a {disk.variant}, for {disk.pool_class} pools only"
+            f"{name} is {name.pool_class}, but {disk.path} is a {disk.variant}, for {disk.pool_class} ones"
         )
 
 

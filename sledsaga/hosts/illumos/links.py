@@ -1,0 +1,152 @@
+"""Etherstubs, VNICs and addresses. Every call may be repeated.
+
+Rules
+- The kernel keeps no tag on a link, so its owner is written to a file before it is made, on the same
+  volatile filesystem: after a reboot both are gone. Undo deletes only what the file says is this saga's.
+- A link or address that was there without such a record is used when it is as wanted, and refused otherwise.
+- A busy link is tried a few times, then Transient: zones let go of their links late.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sledsaga.errors import CommandFailed, ForeignObject, Transient
+from sledsaga.hosts.answer import Pause, attempt, failed, lookup, require, says
+from sledsaga.hosts.host import Host, HostCommand
+from sledsaga.hosts.illumos import network
+from sledsaga.hosts.illumos.network import Vnic, VnicSpec
+from sledsaga.hosts.names import LinkName
+
+Name = TypeVar("Name", bound=str)
+OWNERS = "/var/run/sledsaga/owners"
+BUSY = ("link busy", "link is busy", "object is busy")
+BUSY_TRIES = 3
+BUSY_PAUSE_S = 1.0
+NO_LINK = ("not found", "no such", "does not exist", "invalid link name", "object not found")
+NO_ADDRESS = ("Object not found", "object not found", "Address object not found")
+HAS_INTERFACE = ("Interface already exists", "interface already exists")
+NO_INTERFACE = ("No such interface", "Interface does not exist", "not found", "does not exist")
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The links and addresses of one sled's global zone, as one saga sees them."""
+
+    host: Host
+    saga: str
+    pause: Pause
+
+    def etherstubs(self) -> frozenset[str]:
+        """Return the names of all etherstubs."""
+        return network.parse_links(require(self.host, network.list_etherstubs()))
+
+    def vnics(self) -> dict[str, Vnic]:
+        """Return all VNICs by name."""
+        return network.parse_vnics(require(self.host, network.list_vnics()))
+
+    def address(self, name: str) -> str | None:
+        """Return the address of an address object as `address/length`, or None when there is none."""
+        text = lookup(self.host, network.show_address(name), NO_ADDRESS)
+        return network.parse_address(text) if text and text.strip() else None
+
+    def owner(self, name: str) -> str | None:
+        """Return the saga that made a link or address object, or None when no saga did."""
+        data = self.host.read_file(_record(name))
+        return None if data is None else data.decode()
+
+    def ensure_etherstub(self, name: LinkName) -> bool:
+        """Make an etherstub be there; True when this saga made it."""
+        if name not in self.etherstubs():
+            self._make(name, network.create_etherstub(name))
+        return self.owner(name) == self.saga
+
+    def ensure_vnic(self, spec: VnicSpec) -> bool:
+        """Make a VNIC be there, over the right link; True when this saga made it. Raises ForeignObject."""
+        seen = self.vnics().get(spec.name)
+        if seen is None:
+            self._make(spec.name, network.create_vnic(spec))
+        elif seen.over != spec.over:
+            raise ForeignObject(
+                f"{spec.name} is over {seen.over}, expected {spec.over}; it was left as it is"
+            )
+        if network.parse_mtu(require(self.host, network.get_mtu(spec.name))) != spec.mtu:
+            require(self.host, network.set_mtu(spec.name, spec.mtu))
+        return self.owner(spec.name) == self.saga
+
+    def ensure_address(self, name: str, address: str | None) -> bool:
+        """Make an address object be there; None asks for a link-local one. True when this saga made it.
+
+        Another address under that name is replaced when it is this saga's. Raises ForeignObject.
+        """
+        wanted = None if address is None else ipaddress.ip_interface(address)
+        seen = self.address(name)
+        if seen is not None and wanted is not None and seen != str(wanted):
+            self._refuse_foreign(name, f"has {seen}, expected {wanted}")
+            require(self.host, network.delete_address(name))
+            seen = None
+        if seen is None:
+            link = LinkName(name.partition("/")[0])
+            attempt(self.host, network.create_interface(link), HAS_INTERFACE)
+            self._make(name, network.create_address(name, wanted))
+        return self.owner(name) == self.saga
+
+    def delete_etherstub(self, name: LinkName) -> bool:
+        """Delete an etherstub of this saga; False when it is gone. Raises ForeignObject, Transient."""
+        return self._delete(name, network.delete_etherstub, is_there=name in self.etherstubs())
+
+    def delete_vnic(self, name: LinkName) -> bool:
+        """Delete a VNIC of this saga; False when it is gone. Raises ForeignObject, Transient."""
+        return self._delete(name, network.delete_vnic, is_there=name in self.vnics())
+
+    def delete_address(self, name: str) -> bool:
+        """Delete an address object of this saga; False when it is gone. Raises ForeignObject."""
+        return self._delete(name, network.delete_address, is_there=self.address(name) is not None)
+
+    def delete_interface(self, link: LinkName) -> bool:
+        """Delete an IP interface; False when there is none."""
+        return attempt(self.host, network.delete_interface(link), NO_INTERFACE)
+
+    def _make(self, name: str, command: HostCommand) -> None:
+        self.host.make_dir(OWNERS)
+        self.host.write_file(_record(name), self.saga.encode())
+        try:
+            require(self.host, command)
+        except CommandFailed:
+            self.host.remove_file(_record(name))
+            raise
+
+    def _delete(self, name: Name, command: Callable[[Name], HostCommand], *, is_there: bool) -> bool:
+        if is_there:
+            self._refuse_foreign(name, "is there")
+            self._run_patiently(command(name))
+        if self.owner(name) == self.saga:
+            self.host.remove_file(_record(name))
+        return is_there
+
+    def _run_patiently(self, command: HostCommand) -> None:
+        for turn in range(BUSY_TRIES):
+            done = self.host.run(command)
+            if done.code == 0 or says(done, NO_LINK):
+                return
+            if not says(done, BUSY):
+                raise failed(done)
+            if turn < BUSY_TRIES - 1:
+                self.pause(BUSY_PAUSE_S)
+        raise Transient(
+            f"{command.argv[-1]} is busy: tried {BUSY_TRIES} times; try again when its zone is gone"
+        )
+
+    def _refuse_foreign(self, name: str, why: str) -> None:
+        owner = self.owner(name)
+        if owner != self.saga:
+            raise ForeignObject(
+                f"{name} {why}, and was made by {owner or 'no saga'}, not {self.saga}; it was kept"
+            )
+
+
+def _record(name: str) -> str:
+    return f"{OWNERS}/{name.replace('/', '@')}"

@@ -1,0 +1,157 @@
+"""SMF services, in the global zone or in another. Every call may be repeated.
+
+Rules
+- A service in `maintenance` does not come up by waiting, so waiting for it ends at once with an error.
+- Waiting is done by the `pause` given, which ends when the step is cancelled; nothing sleeps here.
+- Services carry no tag. Undo is: write the value from before, and disable what was not enabled.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sledsaga.errors import CommandFailed, InvalidName, Transient, Unparsable
+from sledsaga.hosts.answer import Pause, attempt, changes, looks, lookup, require
+from sledsaga.hosts.host import Host, HostCommand
+
+SINGLE_USER = "svc:/milestone/single-user:default"
+"""Online when a zone has booted as far as its services need."""
+STATES = ("online", "offline", "disabled", "maintenance", "degraded", "uninitialized", "legacy_run")
+NO_SERVICE = ("doesn't match any instances", "does not match any", "No such zone", "is not running")
+NO_PROPERTY = ("Couldn't find property", "couldn't find property", "No such property")
+_FMRI = re.compile(r"(svc:/)?[A-Za-z0-9][A-Za-z0-9_.,/-]*(:[A-Za-z0-9_.-]+)?")
+_PROPERTY = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
+
+
+def show_state(fmri: str, *, zone: str | None = None) -> HostCommand:
+    """Show the state of one service."""
+    return looks("svcs", *_zone(zone), "-H", "-o", "state", _fmri(fmri))
+
+
+def enable_service(fmri: str, *, zone: str | None = None) -> HostCommand:
+    """Enable a service and return at once; `wait_online` tells when it is up."""
+    return changes("svcadm", *_zone(zone), "enable", _fmri(fmri))
+
+
+def disable_service(fmri: str, *, zone: str | None = None, until_reboot: bool = False) -> HostCommand:
+    """Disable a service and return when it has stopped."""
+    return changes("svcadm", *_zone(zone), "disable", "-s", *(("-t",) if until_reboot else ()), _fmri(fmri))
+
+
+def refresh_service(fmri: str, *, zone: str | None = None) -> HostCommand:
+    """Make the running service see its changed properties."""
+    return changes("svcadm", *_zone(zone), "refresh", _fmri(fmri))
+
+
+def show_property(fmri: str, name: str, *, zone: str | None = None) -> HostCommand:
+    """Show one property of a service."""
+    return looks("svcprop", *_zone(zone), "-p", _property(name), _fmri(fmri))
+
+
+def set_service_property(
+    fmri: str, name: str, value: str, *, kind: str = "astring", zone: str | None = None
+) -> HostCommand:
+    """Set one property of a service; it holds after a refresh."""
+    return changes(
+        "svccfg", *_zone(zone), "-s", _fmri(fmri), "setprop", _property(name), "=", f"{kind}:", value
+    )
+
+
+def delete_service_property(fmri: str, name: str, *, zone: str | None = None) -> HostCommand:
+    """Delete one property of a service."""
+    return changes("svccfg", *_zone(zone), "-s", _fmri(fmri), "delprop", _property(name))
+
+
+def parse_state(text: str) -> str:
+    """Read one state; a service on its way (`offline*`) has its state without the star. Raises Unparsable."""
+    state = text.strip().removesuffix("*")
+    if state not in STATES:
+        raise Unparsable(f"svcs printed {text!r}; expected one of {', '.join(STATES)}")
+    return state
+
+
+def _zone(zone: str | None) -> tuple[str, ...]:
+    return () if zone is None else ("-z", zone)
+
+
+def _fmri(text: str) -> str:
+    if not _FMRI.fullmatch(text):
+        raise InvalidName(f"{text!r} is not a service: expected svc:/<path>:<instance>")
+    return text
+
+
+def _property(text: str) -> str:
+    if not _PROPERTY.fullmatch(text):
+        raise InvalidName(f"{text!r} is not a property of a service: expected <group>/<name>")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services of one sled and of its zones."""
+
+    host: Host
+    pause: Pause
+
+    def state(self, fmri: str, *, zone: str | None = None) -> str | None:
+        """Return the state of a service, or None when there is none (or its zone does not run)."""
+        text = lookup(self.host, show_state(fmri, zone=zone), NO_SERVICE)
+        return parse_state(text) if text and text.strip() else None
+
+    def enable(self, fmri: str, *, zone: str | None = None) -> bool:
+        """Enable a service; False when it was online."""
+        if self.state(fmri, zone=zone) == "online":
+            return False
+        require(self.host, enable_service(fmri, zone=zone))
+        return True
+
+    def disable(self, fmri: str, *, zone: str | None = None, until_reboot: bool = False) -> bool:
+        """Disable a service; False when it was disabled, or is not there."""
+        if self.state(fmri, zone=zone) in (None, "disabled"):
+            return False
+        require(self.host, disable_service(fmri, zone=zone, until_reboot=until_reboot))
+        return True
+
+    def property(self, fmri: str, name: str, *, zone: str | None = None) -> str | None:
+        """Return a property's value as `svcprop` prints it, or None when it is not set."""
+        text = lookup(self.host, show_property(fmri, name, zone=zone), NO_PROPERTY)
+        return None if text is None else text.removesuffix("\n")
+
+    def set_property(self, fmri: str, name: str, value: str, *, zone: str | None = None) -> str | None:
+        """Set and refresh a text property unless it is so already; return the value from before."""
+        before = self.property(fmri, name, zone=zone)
+        if before != value:
+            require(self.host, set_service_property(fmri, name, value, zone=zone))
+            require(self.host, refresh_service(fmri, zone=zone))
+        return before
+
+    def restore_property(self, fmri: str, name: str, before: str | None, *, zone: str | None = None) -> None:
+        """Undo `set_property`."""
+        if before is not None:
+            self.set_property(fmri, name, before, zone=zone)
+        elif self.property(fmri, name, zone=zone) is not None:
+            attempt(self.host, delete_service_property(fmri, name, zone=zone), NO_PROPERTY)
+            require(self.host, refresh_service(fmri, zone=zone))
+
+    def wait_online(
+        self,
+        fmri: str = SINGLE_USER,
+        *,
+        zone: str | None = None,
+        timeout_s: float = 60.0,
+        every_s: float = 0.5,
+    ) -> None:
+        """Wait until a service is online. Raises Transient (not in time), CommandFailed (maintenance)."""
+        state = None
+        for turn in range(max(1, round(timeout_s / every_s))):
+            if turn:
+                self.pause(every_s)
+            state = self.state(fmri, zone=zone)
+            if state == "online":
+                return
+            if state == "maintenance":
+                raise CommandFailed(f"{fmri} in {zone or 'the global zone'} is in maintenance; see svcs -xv")
+        raise Transient(
+            f"{fmri} in {zone or 'the global zone'} is {state} after {timeout_s} s, expected online"
+        )

@@ -1,0 +1,154 @@
+"""Keys of encrypted disks: derived from a secret and the disk's identity, and in a file only while in use.
+
+Rules
+- Key = HKDF-SHA3-256 (RFC 5869) of the epoch's secret, salted by the hash of the rack's id, for one
+  disk. Same disk and epoch: same key. Nothing is drawn at random, so a crash loses nothing.
+- The key file is on a volatile filesystem, is whole and durable before use, and is overwritten with
+  zeros and unlinked when the use is over, also when it failed.
+- No secret is written here in the program; wiring says where they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sledsaga.errors import NotFound, Transient, Unparsable
+from sledsaga.hosts.host import Host
+from sledsaga.hosts.names import DiskIdentity
+
+KEY_DIR = "/var/run/oxide"
+KEY_BYTES = 32
+SECRET_FILE = "/var/lib/sledsaga/secrets.json"  # noqa: S105 - a path, not a secret
+_MAX_BLOCKS = 255
+
+
+def hkdf(secret: bytes, *, salt: bytes, info: bytes, length: int = KEY_BYTES) -> bytes:
+    """Derive `length` bytes with HKDF over SHA3-256: extract, then expand."""
+    digest_bytes = hashlib.sha3_256().digest_size
+    assert 0 < length <= _MAX_BLOCKS * digest_bytes, f"HKDF cannot give {length} bytes"
+    pseudorandom = hmac.digest(salt or bytes(digest_bytes), secret, "sha3_256")
+    block, output = b"", b""
+    for counter in range(1, -(-length // digest_bytes) + 1):
+        block = hmac.digest(pseudorandom, block + info + bytes([counter]), "sha3_256")
+        output += block
+    return output[:length]
+
+
+def disk_key(secret: bytes, *, rack_id: str, disk: DiskIdentity) -> bytes:
+    """Derive the 32-byte key of one disk."""
+    info = f"U.2-zfs-{disk.vendor}{disk.model}{disk.serial}".encode()
+    return hkdf(secret, salt=hashlib.sha3_256(rack_id.encode()).digest(), info=info)
+
+
+def trial_epochs(recorded: int | None, latest: int) -> tuple[int, ...]:
+    """Return the epochs whose keys may fit: the recorded one, or all from the latest down to 0."""
+    return tuple(range(latest, -1, -1)) if recorded is None else (recorded,)
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The secrets of a rack, by epoch."""
+
+    rack_id: str
+    by_epoch: Mapping[int, bytes] = field(repr=False)
+
+    @property
+    def latest(self) -> int:
+        """The epoch that new keys are made of."""
+        return max(self.by_epoch)
+
+
+class SecretSource(Protocol):
+    """Where secrets come from. They may be not there yet: early in a rack's boot nobody has them."""
+
+    def load(self) -> Secrets:
+        """Return the secrets. Raises Transient while they are not there, Unparsable."""
+        ...
+
+
+def parse_secrets(data: bytes) -> Secrets:
+    """Read `{"rack_id": text, "secrets": {"<epoch>": hex}}`. Raises Unparsable, never with the text."""
+    try:
+        document = json.loads(data)
+        by_epoch = {int(epoch): bytes.fromhex(text) for epoch, text in document["secrets"].items()}
+        rack_id = str(document["rack_id"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        by_epoch, rack_id = {}, ""
+    if (
+        not by_epoch
+        or not rack_id
+        or min(by_epoch) < 0
+        or any(len(key) != KEY_BYTES for key in by_epoch.values())
+    ):
+        raise Unparsable(
+            f"the secrets ({len(data)} bytes) cannot be read; expected rack_id and secrets, "
+            f"by epoch, of {KEY_BYTES} bytes in hex"
+        )
+    return Secrets(rack_id, by_epoch)
+
+
+def secrets_document(secrets: Secrets) -> bytes:
+    """Return the bytes that `parse_secrets` reads."""
+    by_epoch = {str(epoch): secret.hex() for epoch, secret in sorted(secrets.by_epoch.items())}
+    return json.dumps({"rack_id": secrets.rack_id, "secrets": by_epoch}).encode() + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFile:
+    """Secrets in a file of the sled, readable by root only."""
+
+    host: Host
+    path: str = SECRET_FILE
+
+    def load(self) -> Secrets:
+        """Read the file anew. Raises Transient while it is not there, Unparsable."""
+        data = self.host.read_file(self.path)
+        if data is None:
+            raise Transient(f"no secrets yet: {self.path} is not there; it is read again at the next try")
+        return parse_secrets(data)
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of one sled's disks."""
+
+    host: Host
+    source: SecretSource
+
+    def latest_epoch(self) -> int:
+        """Return the epoch that new keys are made of. Raises Transient while there are no secrets."""
+        return self.source.load().latest
+
+    def path(self, disk: DiskIdentity) -> str:
+        """Return where the key file of a disk is while its key is in use."""
+        return f"{KEY_DIR}/{disk}-zfs-aes-256-gcm.key"
+
+    def key(self, disk: DiskIdentity, *, epoch: int) -> bytes:
+        """Derive the key of a disk. Raises NotFound for an epoch without a secret, Transient."""
+        secrets = self.source.load()
+        if epoch not in secrets.by_epoch:
+            raise NotFound(f"there is no secret of epoch {epoch}; known epochs: {sorted(secrets.by_epoch)}")
+        return disk_key(secrets.by_epoch[epoch], rack_id=secrets.rack_id, disk=disk)
+
+    @contextmanager
+    def file(self, disk: DiskIdentity, *, epoch: int) -> Iterator[str]:
+        """Have the key of a disk in its file while the block runs; it is erased whatever happens."""
+        path, key = self.path(disk), self.key(disk, epoch=epoch)
+        try:
+            self.host.make_dir(KEY_DIR, mode=0o700)
+            self.host.write_file(path, key, mode=0o600)
+            yield path
+        finally:
+            self.host.erase_file(path)
+
+    def erase_all(self) -> None:
+        """Erase every key file, as is done after a crash: no key may outlive its use."""
+        for name in self.host.list_dir(KEY_DIR):
+            if name.endswith("-zfs-aes-256-gcm.key"):
+                self.host.erase_file(f"{KEY_DIR}/{name}")

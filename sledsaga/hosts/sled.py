@@ -1,0 +1,86 @@
+"""A sled as the steps of one saga see it: one host, one tag, and a driver for each kind of thing.
+
+A `Sled` is a value: drivers are made when asked for and keep nothing, so what they say is what is so now.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from sledsaga.hosts.answer import Pause
+from sledsaga.hosts.disks import Disks
+from sledsaga.hosts.host import Host
+from sledsaga.hosts.illumos.links import Links
+from sledsaga.hosts.illumos.services import Services
+from sledsaga.hosts.illumos.zones import Zones
+from sledsaga.hosts.keys import Keys, SecretFile, SecretSource
+from sledsaga.hosts.ledgers import Ledgers, Place
+from sledsaga.hosts.zfs.datasets import Datasets
+from sledsaga.hosts.zpool.pools import Pools
+
+CONFIG = "config"
+"""The dataset of each internal pool that keeps the ledgers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sled:
+    """The machine that steps change. `saga` tags what is made; `pause` waits and ends on cancel."""
+
+    host: Host
+    saga: str
+    pause: Pause = time.sleep
+    secrets: SecretSource | None = None
+
+    @property
+    def disks(self) -> Disks:
+        """The disks."""
+        return Disks(self.host)
+
+    @property
+    def pools(self) -> Pools:
+        """The pools."""
+        return Pools(self.host, self.saga, self.pause)
+
+    @property
+    def datasets(self) -> Datasets:
+        """The datasets."""
+        return Datasets(self.host, self.saga, self.pause)
+
+    @property
+    def zones(self) -> Zones:
+        """The zones."""
+        return Zones(self.host, self.saga)
+
+    @property
+    def links(self) -> Links:
+        """The links and addresses of the global zone."""
+        return Links(self.host, self.saga, self.pause)
+
+    @property
+    def services(self) -> Services:
+        """The services, of the global zone and of others."""
+        return Services(self.host, self.pause)
+
+    @property
+    def keys(self) -> Keys:
+        """The keys of encrypted disks; their secrets are in a file of the sled unless wired otherwise."""
+        return Keys(self.host, self.secrets or SecretFile(self.host))
+
+    @property
+    def ledgers(self) -> Ledgers:
+        """The ledgers on the internal disks."""
+        return Ledgers(self.host, self.ledger_places)
+
+    def ledger_places(self) -> tuple[Place, ...]:
+        """Return the ledger folder of each internal pool, with the reason when it cannot be used."""
+        pools = [pool.name for pool in self.pools.list() if pool.name.pool_class == "internal"]
+        seen = self.datasets.observe_all([f"{pool}/{CONFIG}" for pool in pools])
+        return tuple(
+            Place(
+                f"{pool.mountpoint}/{CONFIG}",
+                "" if found and found.is_mounted else "its dataset is not mounted",
+            )
+            for pool in sorted(pools)
+            for found in (seen.get(f"{pool}/{CONFIG}"),)
+        )
