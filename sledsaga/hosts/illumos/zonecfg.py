@@ -101,15 +101,17 @@ def delete_zone(name: str) -> HostCommand:
 
 
 def parse_attributes(text: str) -> dict[str, str]:
-    """Read what `info attr` printed, as names and values. Raises Unparsable."""
+    """Read the attributes in what `info` printed, as names and values. Raises Unparsable."""
     found: dict[str, str] = {}
-    name = None
+    name, is_attribute = None, False
     for line in text.splitlines():
-        key, colon, value = line.strip().partition(":")
+        if not line[:1].isspace():
+            name, is_attribute = None, line.strip() == "attr:"
+        key, _, value = line.strip().partition(":")
         value = value.strip().removeprefix('"').removesuffix('"')
-        if key == "name" and colon:
+        if is_attribute and key == "name":
             name = value
-        elif key == "value" and colon:
+        elif is_attribute and key == "value":
             if name is None:
                 raise Unparsable(f"zonecfg info attr printed a value without a name: {line!r}")
             found[name], name = value, None

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 from sledsaga.errors import CommandFailed, ForeignObject
 from sledsaga.hosts.answer import Pause, attempt, failed, lookup, require, says
-from sledsaga.hosts.host import Host
+from sledsaga.hosts.host import Host, HostCommand
 from sledsaga.hosts.zfs import commands, parse
 from sledsaga.hosts.zfs.mountpoints import Mountpoints
 from sledsaga.hosts.zfs.spec import Dataset, DatasetSpec, differing_settings, present_settings
 
 EMPTY_BYTES = 512 * 1024
 """More than a dataset of ours refers to when nothing was written (about 100 to 200 KiB at ashift 12)."""
-BUSY = ("dataset is busy", "pool or dataset is busy")
+BUSY = ("dataset is busy", "pool or dataset is busy", "Device busy")
 BUSY_TRIES = 3
 """As many as the sled agent makes: one, and two more."""
 BUSY_PAUSE_S = 1.0
@@ -129,7 +129,7 @@ class Datasets:
         seen = self.observe(name)
         if seen is None or not seen.is_mounted:
             return False
-        attempt(self.host, commands.unmount_dataset(name), NOT_MOUNTED)
+        self._patiently(commands.unmount_dataset(name), (*NOT_MOUNTED, parse.ABSENT))
         return True
 
     def ensure(self, spec: DatasetSpec, *, adopt: bool = False) -> Ensured:
@@ -174,7 +174,7 @@ class Datasets:
         if seen is not None:
             self.refuse_destruction(seen)
             self.unmount(name)
-            self._destroy(name)
+            self._patiently(commands.destroy_dataset(name), (parse.ABSENT,))
         if mountpoint is not None:
             Mountpoints(self.host, self.saga).release(mountpoint)
         return seen is not None
@@ -227,13 +227,13 @@ class Datasets:
             )
         return seen
 
-    def _destroy(self, name: str) -> None:
+    def _patiently(self, command: HostCommand, fine: tuple[str, ...]) -> None:
         for _ in range(BUSY_TRIES - 1):
-            done = self.host.run(commands.destroy_dataset(name))
+            done = self.host.run(command)
             if not says(done, BUSY):
                 break
             self.pause(BUSY_PAUSE_S)
         else:
-            done = self.host.run(commands.destroy_dataset(name))
-        if done.code != 0 and not says(done, (parse.ABSENT,)):
+            done = self.host.run(command)
+        if done.code != 0 and not says(done, fine):
             raise failed(done)
