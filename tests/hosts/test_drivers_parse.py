@@ -29,7 +29,7 @@ SEEN = Dataset("D", 1234, 5678, 5678, "off", is_mounted=True)
 INHERITED = "inherited from oxp"
 
 
-def rows(name: str = "D", **changed: tuple[str, str]) -> str:
+def rows(name: str = "D", /, **changed: tuple[str, str]) -> str:
     """Print the plain dataset with some properties more or other; `__` stands for a colon."""
     table = {**PLAIN, **{key.replace("__", ":"): row for key, row in changed.items()}}
     return "".join(f"{name}\t{key}\t{value}\t{source}\n" for key, (value, source) in table.items())
@@ -79,7 +79,10 @@ def test_properties(text: str, expected: Dataset) -> None:
         ("D\n", "Missing 'property'"),
         (rows(oxide__uuid=("bad", "local")), "badly formed"),
         (rows(oxide__epoch=("new", "local")), "'new'"),
-        *((rows(**{key: ("BAD", "-")}), "'BAD'") for key in ("available", "used", "quota", "reservation")),
+        *(
+            (rows("D", **{key: ("BAD", "-")}), "'BAD'")
+            for key in ("available", "used", "quota", "reservation")
+        ),
         *(
             (
                 "".join(line + "\n" for line in rows().splitlines() if f"\t{key}\t" not in line),
@@ -253,6 +256,8 @@ def test_attributes_of_a_zone() -> None:
     """Attributes are read by name, quoted or not; a zone without any has none."""
     text = 'attr:\n\tname: sledsaga-saga\n\ttype: string\n\tvalue: "s 1"\nattr:\n\tname: b\n\tvalue: c:d\n'
     assert zonecfg.parse_attributes(text) == {"sledsaga-saga": "s 1", "b": "c:d"}
+    others = "zonepath: /z\ndataset:\n\tname: p/d\nrctl:\n\tname: r\n\tvalue: 1\n"
+    assert zonecfg.parse_attributes(others + text) == {"sledsaga-saga": "s 1", "b": "c:d"}
     assert zonecfg.parse_attributes("No attr resources.\n") == {}
     with pytest.raises(Unparsable, match="a value without a name"):
         zonecfg.parse_attributes("attr:\n\tvalue: x\n")

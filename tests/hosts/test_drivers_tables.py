@@ -38,8 +38,8 @@ LOOKS = [
         zfs.get_properties([CRDB, "rpool"], depth=1),
         (
             "zfs get -t filesystem,volume -d 1 -Hpo name,property,value,source"
-            " oxide:uuid,oxide:epoch,oxide:agent,sledsaga:saga,type,mounted,mountpoint,canmount,zoned,available,"
-            f"used,referenced,quota,reservation,compression,keystatus {CRDB} rpool"
+            " oxide:uuid,oxide:epoch,oxide:agent,sledsaga:saga,type,mounted,mountpoint,canmount,zoned,"
+            f"available,used,referenced,quota,reservation,compression,keystatus {CRDB} rpool"
         ),
     ),
     (zfs.list_below(CRDB), f"zfs list -d 1 -rHpo name -t filesystem,volume,snapshot {CRDB}"),
@@ -68,8 +68,9 @@ CHANGES = [
     (
         zfs.create_dataset(CRYPT, saga="s1"),
         (
-            "zfs create -o encryption=aes-256-gcm -o keyformat=raw -o keylocation=file:///var/run/oxide/k.key -o oxide:epoch=3"
-            f" -o canmount=on -o mountpoint=/pool/ext/{ID}/crypt -o sledsaga:saga=s1 {POOL}/crypt"
+            "zfs create -o encryption=aes-256-gcm -o keyformat=raw -o keylocation=file:///var/run/oxide/k.key"
+            f" -o oxide:epoch=3 -o canmount=on -o mountpoint=/pool/ext/{ID}/crypt"
+            f" -o sledsaga:saga=s1 {POOL}/crypt"
         ),
     ),
     (
@@ -85,8 +86,8 @@ CHANGES = [
             saga="s1",
         ),
         (
-            f"zfs create -o canmount=on -o mountpoint=/pool/ext/{ID}/crypt/debug -o quota=100 -o reservation=50"
-            f" -o compression=gzip-9 -o oxide:uuid={ID} -o sledsaga:saga=s1 {DEBUG}"
+            f"zfs create -o canmount=on -o mountpoint=/pool/ext/{ID}/crypt/debug -o quota=100"
+            f" -o reservation=50 -o compression=gzip-9 -o oxide:uuid={ID} -o sledsaga:saga=s1 {DEBUG}"
         ),
     ),
     (
@@ -139,6 +140,7 @@ CHANGES = [
         services.set_service_property(DNS, "config/x", "y", zone=ZONE),
         f"svccfg -z {ZONE} -s {DNS} setprop config/x = astring: y",
     ),
+    (services.add_property_group(DNS, "config"), f"svccfg -s {DNS} addpg config application"),
     (services.delete_service_property(DNS, "config/x"), f"svccfg -s {DNS} delprop config/x"),
 ]
 
@@ -220,6 +222,12 @@ def test_a_fingerprint_knows_the_image_by_its_hash_only() -> None:
     moved = zonecfg.ZoneSpec(ZONE, "/z", "/b.tar.gz", image_hash="aa")
     assert zonecfg.fingerprint(moved) == zonecfg.fingerprint(base)
     assert len({zonecfg.fingerprint(spec) for spec in (base, *others)}) == 4
+
+
+def test_a_property_value_is_one_word() -> None:
+    """A value with blanks or quotes is quoted for svccfg, which reads its arguments as one line."""
+    command = services.set_service_property(DNS, "config/x", 'a "b"')
+    assert command.argv[-2:] == ("astring:", r'"a \"b\""')
 
 
 @pytest.mark.parametrize("text", ["-x", "a b", "", "svc:/a;b"])

@@ -19,8 +19,10 @@ SINGLE_USER = "svc:/milestone/single-user:default"
 """Online when a zone has booted as far as its services need."""
 STATES = ("online", "offline", "disabled", "maintenance", "degraded", "uninitialized", "legacy_run")
 NO_SERVICE = ("doesn't match any instances", "does not match any", "No such zone", "is not running")
+NO_GROUP = ("No such property group",)
 NO_PROPERTY = ("Couldn't find property", "couldn't find property", "No such property")
 _FMRI = re.compile(r"(svc:/)?[A-Za-z0-9][A-Za-z0-9_.,/-]*(:[A-Za-z0-9_.-]+)?")
+_WORD = re.compile(r"[A-Za-z0-9_./:@%+,*=\[\]-]+")
 _PROPERTY = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 
 
@@ -54,8 +56,13 @@ def set_service_property(
 ) -> HostCommand:
     """Set one property of a service; it holds after a refresh."""
     return changes(
-        "svccfg", *_zone(zone), "-s", _fmri(fmri), "setprop", _property(name), "=", f"{kind}:", value
+        "svccfg", *_zone(zone), "-s", _fmri(fmri), "setprop", _property(name), "=", f"{kind}:", _word(value)
     )
+
+
+def add_property_group(fmri: str, group: str, *, zone: str | None = None) -> HostCommand:
+    """Add an empty group, which a property needs before it can be set."""
+    return changes("svccfg", *_zone(zone), "-s", _fmri(fmri), "addpg", group, "application")
 
 
 def delete_service_property(fmri: str, name: str, *, zone: str | None = None) -> HostCommand:
@@ -69,6 +76,14 @@ def parse_state(text: str) -> str:
     if state not in STATES:
         raise Unparsable(f"svcs printed {text!r}; expected one of {', '.join(STATES)}")
     return state
+
+
+def _word(value: str) -> str:
+    """Quote a value that svccfg would read as several, or as a list."""
+    if _WORD.fullmatch(value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _zone(zone: str | None) -> tuple[str, ...]:
@@ -122,7 +137,10 @@ class Services:
         """Set and refresh a text property unless it is so already; return the value from before."""
         before = self.property(fmri, name, zone=zone)
         if before != value:
-            require(self.host, set_service_property(fmri, name, value, zone=zone))
+            command = set_service_property(fmri, name, value, zone=zone)
+            if not attempt(self.host, command, NO_GROUP):
+                require(self.host, add_property_group(fmri, name.partition("/")[0], zone=zone))
+                require(self.host, command)
             require(self.host, refresh_service(fmri, zone=zone))
         return before
 
