@@ -113,7 +113,9 @@ def _await(process: subprocess.Popen[bytes], command: HostCommand, cancel: threa
     unsent = command.stdin
     while True:
         if cancel is not None and cancel.is_set():
-            raise CommandCancelled(f"{command.argv[0]} was ended, with all its children: its step was cancelled")
+            raise CommandCancelled(
+                f"{command.argv[0]} was ended, with all its children: its step was cancelled"
+            )
         left = None if ends_at is None else ends_at - time.monotonic()
         if left is not None and left <= 0:
             raise CommandTimedOut(

@@ -1,0 +1,146 @@
+"""Mounting: `zfs mount` and `zfs unmount`, and what other commands need of them.
+
+A mount is refused on a folder that holds something (illumos has no overlay by default; -O allows it), and one
+path holds one mount. An unmount takes the children along, and is refused while anything else uses the path.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sledsaga.hosts.sim.argv import Call, Refusal, Reply, count, options
+from sledsaga.hosts.sim.things import Dataset, Mount, Zone
+from sledsaga.hosts.sim.zfs_keys import load_for
+from sledsaga.hosts.sim.zfs_props import encryption_root, is_mounted, key_loaded, mountpoint, setting
+from sledsaga.hosts.sim.zfs_show import opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MOUNT_USAGE = "mount [-lvO] [-o opts] <-a | filesystem>"
+UNMOUNT_USAGE = "unmount [-f] <-a | filesystem|mountpoint>"
+ALIVE = ("ready", "running", "shutting_down", "down")
+
+
+def zfs_mount(call: Call, args: list[str]) -> Reply:
+    """Mount one filesystem, all (-a), or list what is mounted."""
+    opts = options(args, "alvOo:", MOUNT_USAGE)
+    if "a" in opts:
+        mount_all(call)
+        return Reply()
+    if not opts.operands:
+        mounts = sorted(call.tx.under(Mount).items(), key=lambda item: item[1].dataset)
+        return Reply(0, "".join(f"{mount.dataset:<30}  {path}\n" for path, mount in mounts))
+    count(opts.operands, 1, 1, MOUNT_USAGE)
+    name = opts.operands[0]
+    dataset = opened(call, name)
+    if dataset.type != "filesystem":
+        raise Refusal(f"cannot open '{name}': operation not applicable to datasets of this type")
+    if "l" in opts and key_loaded(call, name) is False:
+        load_for(call, encryption_root(call, name))
+    mount(call, name, overlay="O" in opts)
+    return Reply()
+
+
+def zfs_unmount(call: Call, args: list[str]) -> Reply:
+    """Unmount a filesystem and its children, by name or by mountpoint."""
+    opts = options(args, "af", UNMOUNT_USAGE)
+    if "a" in opts:
+        for each in sorted(call.tx.under(Mount), reverse=True):
+            call.tx.drop(Mount, each)
+        return Reply()
+    count(opts.operands, 1, 1, UNMOUNT_USAGE)
+    name = opts.operands[0]
+    if name.startswith("/"):
+        found = call.tx.get(Mount, name.rstrip("/"))
+        if found is None:
+            raise Refusal(f"cannot unmount '{name}': not a mountpoint")
+        name = found.dataset
+    opened(call, name)
+    if is_mounted(call, name) is None:
+        raise Refusal(f"cannot unmount '{name}': not currently mounted")
+    unmount(call, name)
+    return Reply()
+
+
+def mount(call: Call, name: str, *, overlay: bool = False) -> None:
+    """Mount a filesystem at its mountpoint. Refuses as `zfs mount` does."""
+    if setting(call, name, "zoned")[0] == "on":
+        raise Refusal(f"cannot mount '{name}': dataset is exported to a local zone")
+    path = mountpoint(call, name)[0]
+    if path == "legacy":
+        raise Refusal(f"cannot mount '{name}': legacy mountpoint\nuse mount(8) to mount this filesystem")
+    if path == "none":
+        raise Refusal(f"cannot mount '{name}': no mountpoint set")
+    if setting(call, name, "canmount")[0] == "off":
+        raise Refusal(f"cannot mount '{name}': 'canmount' property is set to 'off'")
+    if is_mounted(call, name):
+        raise Refusal(f"cannot mount '{name}': filesystem already mounted")
+    if key_loaded(call, name) is False:
+        raise Refusal(f"cannot mount '{name}': encryption key not loaded")
+    if call.tx.get(Mount, path) is not None:
+        raise Refusal(f"cannot mount '{name}': mountpoint or dataset is busy")
+    if not overlay and not call.tree.is_empty(call.tx, path):
+        raise Refusal(f"cannot mount '{path}': directory is not empty")
+    call.tree.real(call.tx, path).mkdir(parents=True, exist_ok=True)
+    call.tx.put(path, Mount(name, opened(call, name).guid))
+
+
+def mounts_by_itself(call: Call, name: str) -> bool:
+    """Say whether a filesystem is mounted by create, import and boot."""
+    dataset = opened(call, name)
+    return (
+        dataset.type == "filesystem"
+        and setting(call, name, "zoned")[0] == "off"
+        and setting(call, name, "canmount")[0] == "on"
+        and mountpoint(call, name)[0] not in ("none", "legacy")
+        and key_loaded(call, name) is not False
+    )
+
+
+def mount_all(call: Call, prefix: str = "") -> list[str]:
+    """Mount what is to be mounted by itself, parents first; return what was refused."""
+    refused = []
+    names = sorted(call.tx.under(Dataset, prefix), key=lambda name: (mountpoint(call, name)[0], name))
+    for name in names:
+        if "@" not in name and mounts_by_itself(call, name) and not is_mounted(call, name):
+            try:
+                mount(call, name)
+            except Refusal as refusal:
+                refused.append(refusal.reply.err)
+    return refused
+
+
+def family(call: Call, name: str) -> list[str]:
+    """Return a filesystem or volume and all below it, snapshots not counted, parents first."""
+    return [name, *(each for each in call.tx.under(Dataset, f"{name}/") if "@" not in each)]
+
+
+def unmount(call: Call, name: str) -> list[str]:
+    """Unmount a filesystem and its children; return what was mounted, parents first. Refuses a busy one."""
+    paths = {path: each for each in family(call, name) if (path := is_mounted(call, each))}
+    for path in paths:
+        if _is_busy(call, path, paths):
+            raise Refusal(f"cannot unmount '{path}': Device busy")
+    for path in paths:
+        call.tx.drop(Mount, path)
+    return [paths[path] for path in sorted(paths)]
+
+
+def used_by_zone(call: Call, name: str) -> bool:
+    """Say whether a living zone has the dataset delegated, or below a delegated one."""
+    zones = [zone for zone in call.tx.under(Zone).values() if zone.state in ALIVE]
+    datasets = {each["name"] for zone in zones for each in zone.resources if each["kind"] == "dataset"}
+    return any(
+        name == each or name.startswith(f"{each}/") or each.startswith(f"{name}/") for each in datasets
+    )
+
+
+def _is_busy(call: Call, path: str, leaving: Iterable[str]) -> bool:
+    below = call.tx.under(Mount, f"{path}/")
+    if any(each not in leaving for each in below):
+        return True
+    return any(
+        zone.state in ALIVE and (zone.path == path or zone.path.startswith(f"{path}/"))
+        for zone in call.tx.under(Zone).values()
+    )

@@ -1,0 +1,227 @@
+"""`zpool`: pools of one disk each.
+
+- A new pool has `feature@encryption` disabled until it is set (or given with -o), so that a create which was
+  cut short can be told from a finished one.
+- -f takes a disk whose label belongs to a pool that is not imported; never one of an imported pool.
+- An export hides the datasets; an import brings them back, keys unloaded. Both names and ids live on the disk.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import posixpath
+import secrets
+from dataclasses import replace
+
+from sledsaga.hosts.sim.argv import Call, Command, Options, Refusal, Reply, assignments, count, options, wrong
+from sledsaga.hosts.sim.disks import disk_at
+from sledsaga.hosts.sim.things import Dataset, Disk, Exported, Mount, Pool
+from sledsaga.hosts.sim.zfs_create import fresh
+from sledsaga.hosts.sim.zfs_mount import mount_all, mounts_by_itself, unmount, used_by_zone
+from sledsaga.hosts.sim.zfs_props import checked
+from sledsaga.hosts.sim.zfs_show import DATASET
+from sledsaga.hosts.sim.zpool_show import SETTABLE, opened, zpool_get, zpool_list, zpool_status
+
+CREATE_USAGE = (
+    "create [-fnd] [-o property=value] ... [-O file-system-property=value] ... [-m mountpoint] <pool> <vdev>"
+)
+DESTROY_USAGE = "destroy [-f] <pool>"
+EXPORT_USAGE = "export [-f] <pool> ..."
+IMPORT_USAGE = "import [-fNd] [-o property=value] ... [pool | id]"
+SET_USAGE = "set <property=value> <pool>"
+RESERVED = ("mirror", "raidz", "spare", "log")
+
+
+def zpool_create(call: Call, args: list[str]) -> Reply:
+    """Make a pool on one disk, with its root filesystem."""
+    opts = options(args, "fnde:o:O:m:R:t:", CREATE_USAGE)
+    count(opts.operands, 2, 2, CREATE_USAGE)
+    name, vdev = opts.operands
+    refusal = f"cannot create '{name}'"
+    props = _pool_props(assignments(opts.every("o"), CREATE_USAGE), refusal, creating=True)
+    root = checked(
+        assignments(opts.every("O"), CREATE_USAGE), kind="filesystem", creating=True, refusal=refusal
+    )
+    if "m" in opts:
+        root |= checked({"mountpoint": opts.last("m")}, kind="filesystem", creating=True, refusal=refusal)
+    if not DATASET.fullmatch(name) or "/" in name or "@" in name or name.startswith(RESERVED):
+        raise Refusal(f"{refusal}: invalid pool name")
+    disk = _free_disk(call, vdev, forced="f" in opts)
+    if call.tx.get(Pool, name) is not None:
+        raise Refusal(f"{refusal}: pool already exists")
+    guid = secrets.token_hex(8)
+    call.tx.put(name, Pool(guid, disk.serial, disk.size, props))
+    call.tx.put(disk.serial, replace(disk, label=name, guid=guid))
+    call.tx.put(name, fresh(call, "filesystem", root))
+    if mounts_by_itself(call, name):
+        mount_all(call, name)
+    return Reply()
+
+
+def zpool_destroy(call: Call, args: list[str]) -> Reply:
+    """Destroy a pool and all in it; its disk is blank to fstyp afterwards."""
+    opts = options(args, "f", DESTROY_USAGE)
+    count(opts.operands, 1, 1, DESTROY_USAGE)
+    name = opts.operands[0]
+    pool = opened(call, name)
+    _quiet(call, name)
+    for each, dataset in _datasets(call, name).items():
+        call.tx.drop(Dataset, each)
+        call.tx.later.append(functools.partial(call.tree.discard, dataset.guid))
+    call.tx.drop(Pool, name)
+    _relabel(call, pool, "", "")
+    return Reply()
+
+
+def zpool_export(call: Call, args: list[str]) -> Reply:
+    """Unmount all of a pool and let it go."""
+    opts = options(args, "f", EXPORT_USAGE)
+    count(opts.operands, 1, None, EXPORT_USAGE)
+    for name in opts.operands:
+        pool = opened(call, name)
+        _quiet(call, name)
+        for each, dataset in _datasets(call, name).items():
+            if dataset.loaded:
+                call.tx.put(each, replace(dataset, loaded=False))
+        call.tx.drop(Pool, name)
+        call.tx.put(pool.guid, Exported(name, dataclasses.asdict(pool)))
+        call.tx.shelve(name, pool.guid)
+    return Reply()
+
+
+def zpool_import(call: Call, args: list[str]) -> Reply:
+    """Take a pool by name or id, and mount what mounts by itself; without a name, list what could be taken."""
+    opts = options(args, "fNaD:d:o:R:lm", IMPORT_USAGE)
+    count(opts.operands, 0, 1, IMPORT_USAGE)
+    if not opts.operands and "a" not in opts:
+        return Reply(0, "".join(_offer(each) for each in call.tx.under(Exported).values()))
+    wanted = opts.operands[0] if opts.operands else ""
+    if call.tx.get(Pool, wanted) is not None:
+        raise Refusal(
+            f"cannot import '{wanted}': a pool with that name is already created/imported,\n"
+            "and no additional pools with that name were found"
+        )
+    found = {
+        guid: each
+        for guid, each in call.tx.under(Exported).items()
+        if "a" in opts or wanted in (guid, each.name)
+    }
+    if not found and "a" not in opts:
+        raise Refusal(f"cannot import '{wanted}': no such pool available")
+    if len(found) > 1 and "a" not in opts:
+        raise Refusal(f"cannot import '{wanted}': more than one matching pool\nimport by numeric ID instead")
+    said = "".join(_take(call, guid, each, opts) for guid, each in found.items())
+    return Reply(1 if said else 0, "", said)
+
+
+def zpool_set(call: Call, args: list[str]) -> Reply:
+    """Set one property of a pool."""
+    opts = options(args, "", SET_USAGE)
+    count(opts.operands, 2, 2, SET_USAGE)
+    pair, name = opts.operands
+    wanted = assignments([pair], SET_USAGE)
+    pool = opened(call, name)
+    props = _pool_props(wanted, f"cannot set property for '{name}'", creating=False)
+    call.tx.put(name, replace(pool, props={**pool.props, **props}))
+    return Reply()
+
+
+def _take(call: Call, guid: str, found: Exported, opts: Options) -> str:
+    pool = Pool(**found.pool)
+    disk = call.tx.get(Disk, pool.disk)
+    if disk is None or disk.condition != "ok":
+        raise Refusal(f"cannot import '{found.name}': one or more devices is currently unavailable")
+    call.tx.drop(Exported, guid)
+    call.tx.put(found.name, replace(pool, props={**pool.props, **assignments(opts.every("o"), IMPORT_USAGE)}))
+    call.tx.unshelve(found.name, guid)
+    refused = [] if "N" in opts else mount_all(call, found.name)
+    return "".join(refused)
+
+
+def _offer(found: Exported) -> str:
+    return f"   pool: {found.name}\n     id: {found.pool['guid']}\n  state: ONLINE\n action: The pool can be imported using its name.\n"
+
+
+def _free_disk(call: Call, vdev: str, *, forced: bool) -> Disk:
+    disk = disk_at(call, vdev)
+    if disk is None or disk.condition == "pulled":
+        raise Refusal(
+            f"cannot open '{vdev}': no such device in /dev/dsk\nmust be a full path or shorthand device name"
+        )
+    if disk.condition == "failing":
+        raise Refusal(f"cannot open '{vdev}': I/O error")
+    if not disk.guid:
+        return disk
+    found = call.tx.get(Pool, disk.label)
+    if found is not None and found.guid == disk.guid:
+        how = f"{vdev} is part of active ZFS pool {disk.label}. Please see zpool(8)."
+        raise Refusal(f"invalid vdev specification\nthe following errors must be manually repaired:\n{how}")
+    if not forced:
+        how = f"{vdev} is part of exported or potentially active ZFS pool {disk.label}. Please see zpool(8)."
+        raise Refusal(f"invalid vdev specification\nuse '-f' to override the following errors:\n{how}")
+    call.tx.drop(Exported, disk.guid)
+    call.tx.db.execute("DELETE FROM things WHERE kind = ?", (f"dataset@{disk.guid}",))
+    return disk
+
+
+def _pool_props(raw: dict[str, str], refusal: str, *, creating: bool) -> dict[str, str]:
+    for key, value in raw.items():
+        allowed = SETTABLE.get(key)
+        if key.startswith("feature@"):
+            allowed = ("enabled", "disabled") if creating else ("enabled",)
+        if allowed is None and ":" not in key:
+            raise Refusal(f"{refusal}: invalid property '{key}'")
+        if allowed and value not in allowed:
+            raise Refusal(
+                f"{refusal}: property '{key}' must be one of '{' | '.join(allowed)}', not '{value}'"
+            )
+        if key == "ashift" and not creating:
+            raise Refusal(f"{refusal}: property '{key}' can only be set at creation time")
+    return raw
+
+
+def _quiet(call: Call, name: str) -> None:
+    """Unmount all of a pool. Refuses while a zone or another mount uses it."""
+    if used_by_zone(call, name):
+        raise Refusal(f"cannot unmount '/{name}': Device busy\ncannot export '{name}': pool is busy")
+    try:
+        unmount(call, name)
+    except Refusal as refusal:
+        raise Refusal(f"{refusal.reply.err}cannot export '{name}': pool is busy") from refusal
+    for path, mount in call.tx.under(Mount).items():
+        assert mount.dataset.partition("/")[0] != name, f"{path} was unmounted"
+
+
+def _datasets(call: Call, name: str) -> dict[str, Dataset]:
+    root = call.tx.get(Dataset, name)
+    assert root is not None, "a pool has a root filesystem"
+    return {name: root, **call.tx.under(Dataset, f"{name}/"), **call.tx.under(Dataset, f"{name}@")}
+
+
+def _relabel(call: Call, pool: Pool, label: str, guid: str) -> None:
+    disk = call.tx.get(Disk, pool.disk)
+    if disk is not None:
+        call.tx.put(disk.serial, replace(disk, label=label, guid=guid))
+
+
+SUBCOMMANDS: dict[str, Command] = {
+    "create": zpool_create,
+    "destroy": zpool_destroy,
+    "export": zpool_export,
+    "import": zpool_import,
+    "list": zpool_list,
+    "get": zpool_get,
+    "set": zpool_set,
+    "status": zpool_status,
+}
+
+
+def zpool(call: Call, args: list[str]) -> Reply:
+    """Run one zpool subcommand."""
+    usage = "zpool command args ..., where 'command' is one of: " + " ".join(SUBCOMMANDS)
+    if not args:
+        wrong("missing command", usage)
+    if args[0] not in SUBCOMMANDS:
+        wrong(f"unrecognized command '{posixpath.basename(args[0])}'", usage)
+    return SUBCOMMANDS[args[0]](call, args[1:])
