@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from sledsaga.core.define import ONCE, UNDO_RETRY, Lock, Retry
 from sledsaga.core.events import Json
-from sledsaga.errors import LogCorrupt
+from sledsaga.errors import InvalidPlan, LogCorrupt
 
 FORMAT = 1
 UndoKind = Literal["undo", "none", "irreversible"]
+UNDO_KINDS: tuple[UndoKind, ...] = get_args(UndoKind)
+Kind = TypeVar("Kind", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +153,24 @@ def dag_from_json(body: dict[str, Any]) -> Dag:
             msg = f"a stored DAG has format {body['v']!r}; this program reads {FORMAT}"
             raise LogCorrupt(msg)
         steps = tuple(_step_from_json(step) for step in body["steps"])
-        if any(not 0 <= need < i for i, step in enumerate(steps) for need in step.needs):
+        if any(not 0 <= need < i for i, step in enumerate(steps) for need in _named_steps(step)):
             msg = "a stored DAG is not in topological order"
             raise LogCorrupt(msg)
         return make_dag(body["operation"], body["version"], steps)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, InvalidPlan) as error:
         msg = f"a stored DAG cannot be read back: {error!r}"
         raise LogCorrupt(msg) from error
+
+
+def _named_steps(step: DagStep) -> Iterator[int]:
+    """Yield every index that a step speaks of: what it needs, and whose output it takes."""
+    yield from step.needs
+    for _, source in step.inputs:
+        match source:
+            case FromStep(one):
+                yield one
+            case FromSteps(several):
+                yield from several
 
 
 def scopes_to_json(scopes: dict[str, Known | FromStep]) -> dict[str, Any]:
@@ -189,7 +203,11 @@ def _digest(body: Any) -> str:  # noqa: ANN401 - any JSON value
 
 
 def _retry_to_json(retry: Retry) -> list[float]:
-    return [retry.attempts, retry.backoff_s, retry.factor, retry.max_backoff_s]
+    return [retry.attempts, float(retry.backoff_s), float(retry.factor), float(retry.max_backoff_s)]
+
+
+def _seconds_to_json(seconds: float | None) -> float | None:
+    return None if seconds is None else float(seconds)  # 60 and 60.0 are one time, and one fingerprint
 
 
 def _policy_to_json(policy: Policy) -> dict[str, Any]:
@@ -197,8 +215,8 @@ def _policy_to_json(policy: Policy) -> dict[str, Any]:
     full = {
         "retry": _retry_to_json(policy.retry),
         "undo_retry": _retry_to_json(policy.undo_retry),
-        "timeout_s": policy.timeout_s,
-        "undo_timeout_s": policy.undo_timeout_s,
+        "timeout_s": _seconds_to_json(policy.timeout_s),
+        "undo_timeout_s": _seconds_to_json(policy.undo_timeout_s),
         "cancellable": policy.cancellable,
         "undo_needs_output": policy.undo_needs_output,
     }
@@ -223,11 +241,15 @@ def _step_from_json(body: dict[str, Any]) -> DagStep:
         path=body["path"],
         needs=tuple(body["needs"]),
         inputs=tuple((name, _input_from_json(source)) for name, source in sorted(body["inputs"].items())),
-        undo=body["undo"],
+        undo=_one_of(UNDO_KINDS, body["undo"]),
         why=body.get("why", ""),
         probe=body.get("probe", False),
         policy=Policy(**policy),
     )
+
+
+def _one_of(kinds: tuple[Kind, ...], kind: Kind) -> Kind:
+    return kinds[kinds.index(kind)]
 
 
 def _input_to_json(source: Input) -> dict[str, Json]:

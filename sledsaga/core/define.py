@@ -10,6 +10,7 @@ Rules
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,16 +44,20 @@ class Retry:
     max_backoff_s: float = 60.0
 
     def __post_init__(self) -> None:
-        """Refuse a policy that never tries, or that waits a negative time."""
-        if self.attempts < 1 or min(self.backoff_s, self.factor, self.max_backoff_s) < 0:
-            msg = f"a retry policy tries at least once and waits at least 0 s; got {self}"
+        """Refuse a policy that never tries, or that waits a negative or endless time."""
+        waits = (self.backoff_s, self.factor, self.max_backoff_s)
+        if self.attempts < 1 or not all(math.isfinite(wait) and wait >= 0 for wait in waits):
+            msg = f"a retry policy tries at least once and waits a finite time from 0 s; got {self}"
             raise InvalidPlan(msg)
 
     def wait_s(self, attempt: int) -> float:
         """Return the seconds to wait after the given attempt (from 1) has failed."""
-        if attempt > 1 and self.factor > 1 and self.backoff_s > 0:
-            attempt = min(attempt, 64)  # beyond this every sane policy has met its maximum
-        return min(self.backoff_s * self.factor ** (attempt - 1), self.max_backoff_s)
+        if not self.backoff_s:
+            return 0.0
+        try:
+            return min(self.backoff_s * self.factor ** (attempt - 1), self.max_backoff_s)
+        except OverflowError:  # a float ends at 1e308; the maximum was met long before
+            return self.max_backoff_s
 
 
 ONCE = Retry()
@@ -193,11 +198,11 @@ def step(
     Raises InvalidName for a name that breaks the grammar, InvalidPlan for a bad timeout.
     """
     for seconds in (timeout_s, undo_timeout_s):
-        if seconds is not None and seconds <= 0:
+        if seconds is not None and not 0 < seconds < math.inf:
             msg = f"a timeout is a positive number of seconds; got {seconds}"
             raise InvalidPlan(msg)
     return Step(
-        name=check_name(name or do.__name__, "step"),
+        name=check_name(name or str(getattr(do, "__name__", do)), "step"),
         do=do,
         undo=undo,
         after=(after,) if isinstance(after, str) else tuple(after),
@@ -301,4 +306,11 @@ def operation(
     if version < 1:
         msg = f"operation {name}: a version is a whole number from 1; got {version}"
         raise InvalidPlan(msg)
-    return Operation(check_name(name, "operation"), version, params, steps, locks, summary)
+    return Operation(
+        check_name(name, "operation"),
+        version,
+        params,
+        steps if callable(steps) else tuple(steps),
+        locks if callable(locks) else tuple(locks),
+        summary,
+    )

@@ -13,14 +13,15 @@ import typing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from sledsaga.core.define import GIVEN, Nested, Node, Operation, OutputOf, OutputsOf, Step, Value
-from sledsaga.errors import InvalidPlan
+from sledsaga.errors import InvalidParams, InvalidPlan, SledsagaError
 
 ANY = inspect.Parameter.empty
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class ScopeParams:
     """Input source before indexes are known: the params of a scope."""
 
     scope: str
+    model: type[BaseModel]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,10 @@ def signature_of(function: Callable[..., Any]) -> Signature:
     """Read a function's parameters and types; raises InvalidPlan when they cannot be read."""
     try:
         hints = typing.get_type_hints(function, include_extras=True)
-    except (NameError, TypeError) as error:
+        parameters = inspect.signature(function).parameters.values()
+    except (NameError, TypeError, AttributeError, SyntaxError, ValueError) as error:
         msg = f"the annotations of {_named(function)} cannot be read at run time: {error}"
         raise InvalidPlan(msg) from error
-    parameters = inspect.signature(function).parameters.values()
     if any(p.kind not in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) for p in parameters):
         msg = f"{_named(function)} takes *args, **kwargs or positional-only inputs; name each input"
         raise InvalidPlan(msg)
@@ -114,14 +116,34 @@ def nodes_of(operation: Operation, params: BaseModel | None) -> Sequence[Node]:
             "planned; they come from a step's output here"
         )
         raise InvalidPlan(msg)
-    return operation.steps(params)
+    return tuple(of_params(f"operation {operation.name}: its steps", operation.steps, params))
+
+
+def of_params(what: str, function: Callable[[Any], Result], params: BaseModel) -> Result:
+    """Ask a definition's function of the params; whatever it raises is InvalidPlan, naming `what`."""
+    try:
+        return function(params)
+    except SledsagaError:
+        raise
+    except Exception as error:  # the function is its author's, and can fail in any way
+        msg = f"{what} cannot be made from the params: {type(error).__name__}: {error}"
+        raise InvalidPlan(msg) from error
 
 
 def inner_params(nested: Nested, outer: BaseModel | None) -> BaseModel | None:
-    """Return the params of a nested operation, or None when a step's output will be them."""
+    """Return the params of a nested operation, or None when a step's output will be them.
+
+    Raises InvalidParams when the inner operation does not take them, InvalidPlan when they cannot be made.
+    """
     if isinstance(nested.params, OutputOf) or outer is None:
         return None
-    return nested.operation.params.model_validate(nested.params(outer))
+    what = f"the params of the nested operation {nested.name!r}"
+    made = of_params(what, nested.params, outer)
+    try:
+        return nested.operation.params.model_validate(made)
+    except ValidationError as error:
+        msg = f"{what} do not fit {nested.operation.name}: {error}"
+        raise InvalidParams(msg) from error
 
 
 def expand(operation: Operation, params: BaseModel | None, prefix: str = "") -> list[FlatStep]:
@@ -137,8 +159,7 @@ class _Scope:
 
     def flatten(self) -> list[FlatStep]:
         nodes = nodes_of(self.operation, self.params)
-        names = [node.name for node in nodes]
-        self._check_names(names)
+        self._check_nodes(nodes)
         inner = {node.name: self._inside(node) for node in nodes if isinstance(node, Nested)}
         exits = {node.name: self._exit(node, inner) for node in nodes}
         flat: list[FlatStep] = []
@@ -149,7 +170,11 @@ class _Scope:
                 flat.extend(self._enter(node, inner[node.name], exits))
         return flat
 
-    def _check_names(self, names: Sequence[str]) -> None:
+    def _check_nodes(self, nodes: Sequence[Node]) -> None:
+        for node in nodes:
+            if not isinstance(node, Step | Nested):
+                self._fail(f"{node!r} is no step; make one with step(…), or nest(…) an operation")
+        names = [node.name for node in nodes]
         for name in names:
             if name in GIVEN:
                 self._fail(f"a step cannot be named {name!r}: that name is given to every step")
@@ -194,6 +219,8 @@ class _Scope:
         wires: dict[str, Wire] = {}
         for function in functions_of(step):
             signature = signature_of(function)
+            if "output" in signature.takes and function is not step.undo:
+                self._fail(f"step {step.name!r}: {_named(function)} takes 'output', given only to an undo")
             for name in signature.takes:
                 wire = self._wire(step, name, exits)
                 if wire is not None:
@@ -204,13 +231,15 @@ class _Scope:
                         f"and not given; steps here: {', '.join(sorted(exits)) or 'none'}"
                     )
         for name in step.inputs:
+            if name in GIVEN:
+                self._fail(f"step {step.name!r}: inputs name {name!r}, which is given to every step")
             if name not in wires:
                 self._fail(f"step {step.name!r}: inputs name {name!r}, which none of its functions takes")
         return FlatStep(self.prefix + step.name, step, wires, self._after(step.name, step.after, exits))
 
     def _wire(self, step: Step, name: str, exits: dict[str, _Exit]) -> Wire | None:
         if name == "params":
-            return ScopeParams(self.prefix.rstrip("/"))
+            return ScopeParams(self.prefix.rstrip("/"), self.operation.params)
         if name in GIVEN:
             return GivenName(name)
         source = step.inputs.get(name, OutputOf(name) if name in exits else None)

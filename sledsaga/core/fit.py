@@ -13,8 +13,6 @@ from typing import Any
 
 from sledsaga.core.expand import ANY
 
-LISTS = (list, tuple, Sequence, typing.Iterable)
-
 
 def fits(given: Any, wanted: Any) -> bool:  # noqa: ANN401 - annotations are of any kind
     """Say whether a value annotated `given` may stand where `wanted` is annotated."""
@@ -33,21 +31,25 @@ def fits(given: Any, wanted: Any) -> bool:  # noqa: ANN401 - annotations are of 
 def fits_each(given: Sequence[Any], wanted: Any) -> bool:  # noqa: ANN401 - annotations are of any kind
     """Say whether values of these types, as a list, may stand where `wanted` is annotated."""
     wanted = _bare(wanted)
-    if wanted in (ANY, Any):
-        return True
+    if _is_union(wanted):
+        return any(fits_each(given, arm) for arm in typing.get_args(wanted))
     arms = typing.get_args(wanted)
     origin = typing.get_origin(wanted) or wanted
-    if not isinstance(origin, type) or not issubclass(list, origin):
-        return origin is tuple and all(fits(one, arms[0]) for one in given if arms)
-    return all(fits(one, arms[0]) for one in given) if arms else True
+    if wanted in (ANY, Any) or not arms:
+        return origin is tuple or _classes_fit(list, origin)
+    if origin is tuple and ... not in arms:
+        return len(arms) == len(given) and all(map(fits, given, arms))
+    return (origin is tuple or _classes_fit(list, origin)) and all(fits(one, arms[0]) for one in given)
 
 
 def _bare(hint: Any) -> Any:  # noqa: ANN401 - annotations are of any kind
-    while typing.get_origin(hint) is typing.Annotated:
-        hint = typing.get_args(hint)[0]
-    while isinstance(hint, typing.NewType):
-        hint = hint.__supertype__
-    return type(None) if hint is None else hint
+    while True:
+        if typing.get_origin(hint) is typing.Annotated:
+            hint = typing.get_args(hint)[0]
+        elif isinstance(hint, typing.NewType):
+            hint = hint.__supertype__
+        else:
+            return type(None) if hint is None else hint
 
 
 def _is_union(hint: Any) -> bool:  # noqa: ANN401 - annotations are of any kind
@@ -57,7 +59,10 @@ def _is_union(hint: Any) -> bool:  # noqa: ANN401 - annotations are of any kind
 def _classes_fit(given: Any, wanted: Any) -> bool:  # noqa: ANN401 - annotations are of any kind
     if not (isinstance(given, type) and isinstance(wanted, type)):
         return True
-    return issubclass(given, wanted) or (given is int and wanted is float)
+    try:
+        return issubclass(given, wanted) or (given is int and wanted is float)
+    except TypeError:  # protocols and typed dicts do not answer; validation at run time does
+        return True
 
 
 def _args_fit(given: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:

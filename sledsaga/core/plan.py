@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 import networkx as nx
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError, to_jsonable_python
+from pydantic_core import PydanticSerializationError
 
 from sledsaga.core.dag import (
     Dag,
@@ -27,13 +27,10 @@ from sledsaga.core.dag import (
     Plan,
     Policy,
     UndoKind,
-    canonical,
     make_dag,
 )
 from sledsaga.core.define import (
     Irreversible,
-    Lock,
-    Nested,
     NoUndo,
     Operation,
     OutputOf,
@@ -41,20 +38,18 @@ from sledsaga.core.define import (
     Step,
     Value,
 )
-from sledsaga.core.events import Json
 from sledsaga.core.expand import (
     FlatStep,
     ScopeParams,
     Wire,
     expand,
     functions_of,
-    inner_params,
     is_static,
     needs_of,
-    nodes_of,
     signature_of,
 )
 from sledsaga.core.fit import fits, fits_each
+from sledsaga.core.scopes import Scope, locks_of, params_of, scopes_of, to_json
 from sledsaga.errors import InvalidParams, InvalidPlan, TooLarge
 
 PARAMS_BYTES_MAX = 1024 * 1024
@@ -69,25 +64,32 @@ def plan(operation: Operation, params: BaseModel | Mapping[str, Any] | None = No
     """
     model = check_params(operation, params)
     dag = _static_dag(operation) if is_static(operation) else _build(operation, model)
-    scopes = _scopes(operation, model, dag)
-    return Plan(dag, scopes, _locks(operation, model))
+    scopes = tuple(scopes_of(Scope("", operation, model)))
+    index = {step.path: i for i, step in enumerate(dag.steps)} if len(scopes) > 1 else {}
+    return Plan(dag, params_of(scopes, index), locks_of(scopes))
 
 
 def check_params(operation: Operation, params: BaseModel | Mapping[str, Any] | None) -> BaseModel:
     """Return the params as the operation's model; raises InvalidParams, TooLarge."""
-    if isinstance(params, operation.params):
-        return params
-    body = params.model_dump(mode="json") if isinstance(params, BaseModel) else dict(params or {})
+    body: object = {} if params is None else params
+    if not isinstance(body, BaseModel | Mapping):
+        msg = f"{operation.name}: params are names with values (a mapping); got a {type(body).__name__}"
+        raise InvalidParams(msg)
     try:
-        size = len(json.dumps(body, default=str))
-        if size > PARAMS_BYTES_MAX:
-            msg = (
-                f"params of {size:,} bytes; at most {PARAMS_BYTES_MAX:,} are taken. Pass a reference instead."
-            )
-            raise TooLarge(msg)
-        return operation.params.model_validate(body)
+        plain = body.model_dump(mode="json") if isinstance(body, BaseModel) else dict(body)
+        _check_size(len(json.dumps(plain, default=str)))
+        return body if isinstance(body, operation.params) else operation.params.model_validate(plain)
     except ValidationError as error:
         raise InvalidParams(_explain(operation, error)) from error
+    except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
+        msg = f"{operation.name}: the params cannot be stored as JSON ({error})"
+        raise InvalidParams(msg) from error
+
+
+def _check_size(size: int) -> None:
+    if size > PARAMS_BYTES_MAX:
+        msg = f"params of {size:,} bytes; at most {PARAMS_BYTES_MAX:,} are taken. Pass a reference instead."
+        raise TooLarge(msg)
 
 
 def _explain(operation: Operation, error: ValidationError) -> str:
@@ -136,8 +138,9 @@ def _in_order(operation: Operation, flat: list[FlatStep]) -> list[FlatStep]:
 def _reduce(needs: list[list[int]]) -> list[tuple[int, ...]]:
     """Drop each need that another need implies; `needs[i]` holds only indexes below i."""
     above: list[int] = []  # bit set of all that a step needs, directly or not
+    last_use = {need: i for i, direct in enumerate(needs) for need in direct}
     reduced = []
-    for direct in needs:
+    for i, direct in enumerate(needs):
         implied = 0
         kept = []
         for need in reversed(direct):  # a later need can imply an earlier one, never the other way
@@ -145,6 +148,9 @@ def _reduce(needs: list[list[int]]) -> list[tuple[int, ...]]:
                 kept.append(need)
                 implied |= above[need] | 1 << need
         above.append(implied)
+        for need in direct:
+            if last_use[need] == i:  # 100,000 steps in a chain would hold 600 MB of bits
+                above[need] = 0
         reduced.append(tuple(reversed(kept)))
     return reduced
 
@@ -183,70 +189,11 @@ def _input(flat: FlatStep, name: str, wire: Wire, index: dict[str, int]) -> Inpu
             return FromStep(index[path])
         case OutputsOf(paths):
             return FromSteps(tuple(index[path] for path in paths))
-        case ScopeParams(scope):
+        case ScopeParams(scope, _):
             return FromParams(scope)
         case Value(value):
-            return Known(to_json(value, f"step {flat.path!r}, input {name!r}"))
+            return Known(to_json(value, f"step {flat.path!r}, input {name!r}", InvalidPlan))
     return Given(wire.name)
-
-
-def to_json(value: Any, what: str) -> Json:  # noqa: ANN401 - any value at all
-    """Return a value as JSON; raises InvalidPlan naming `what` when it cannot be stored."""
-    try:
-        body = to_jsonable_python(value)
-        canonical(body)
-    except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
-        msg = f"{what}: a {type(value).__name__} cannot be stored as JSON ({error})"
-        raise InvalidPlan(msg) from error
-    return body  # type: ignore[no-any-return]
-
-
-def _scopes(operation: Operation, model: BaseModel, dag: Dag) -> dict[str, Known | FromStep]:
-    index = {step.path: i for i, step in enumerate(dag.steps)} if _has_nested(operation, model) else {}
-    scopes: dict[str, Known | FromStep] = {"": Known(model.model_dump(mode="json"))}
-    _inner_scopes(operation, model, "", index, scopes)
-    return scopes
-
-
-def _has_nested(operation: Operation, model: BaseModel) -> bool:
-    return any(isinstance(node, Nested) for node in nodes_of(operation, model))
-
-
-def _inner_scopes(
-    operation: Operation,
-    model: BaseModel | None,
-    prefix: str,
-    index: dict[str, int],
-    scopes: dict[str, Known | FromStep],
-) -> None:
-    if model is None and callable(operation.steps):
-        return
-    for node in nodes_of(operation, model):
-        if not isinstance(node, Nested):
-            continue
-        inner = inner_params(node, model)
-        if inner is not None:
-            scopes[prefix + node.name] = Known(inner.model_dump(mode="json"))
-        elif isinstance(node.params, OutputOf):
-            scopes[prefix + node.name] = FromStep(_output_index(operation, node.params.step, prefix, index))
-        _inner_scopes(node.operation, inner, f"{prefix}{node.name}/", index, scopes)
-
-
-def _output_index(operation: Operation, name: str, prefix: str, index: dict[str, int]) -> int:
-    path = prefix + name
-    if path not in index:
-        msg = f"operation {operation.name}: nested params must come from a step; {path!r} is none"
-        raise InvalidPlan(msg)
-    return index[path]
-
-
-def _locks(operation: Operation, model: BaseModel) -> tuple[Lock, ...]:
-    locks = operation.locks(model) if callable(operation.locks) else operation.locks
-    strongest: dict[str, Lock] = {}
-    for lock in locks:
-        if lock.mode == "exclusive" or lock.resource not in strongest:
-            strongest[lock.resource] = lock
-    return tuple(strongest[resource] for resource in sorted(strongest))
 
 
 def _check_types(operation: Operation, flat: list[FlatStep]) -> None:
@@ -268,14 +215,18 @@ def _wire_fits(wire: Wire | None, wanted: Any, returns: dict[str, Any]) -> bool:
             return fits(returns[path], wanted)
         case OutputsOf(paths):
             return fits_each([returns[path] for path in paths], wanted)
+        case ScopeParams(_, model):
+            return fits(model, wanted)
     return True
 
 
 def _source(wire: Wire, returns: dict[str, Any]) -> str:
     if isinstance(wire, OutputOf):
         return f"{_shown(returns[wire.step])} from {wire.step!r}"
+    if isinstance(wire, ScopeParams):
+        return f"{_shown(wire.model)}, the params of the operation"
     return "a list that does not fit"
 
 
 def _shown(hint: Any) -> str:  # noqa: ANN401 - annotations are of any kind
-    return getattr(hint, "__name__", None) or str(hint)
+    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)
