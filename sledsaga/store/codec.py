@@ -1,0 +1,143 @@
+"""Events as rows and back: a type code, the step's index, and the rest as JSON.
+
+Rules
+- `CODES` is the whole format. A code and a field's name are durable: they may be added, never renamed.
+- A row that does not say exactly what its event needs is LogCorrupt, naming the saga and the place.
+- JSON is compact; a number that is no number (NaN, infinity) is refused, for no other reader knows it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from sledsaga.core import events as e
+from sledsaga.errors import LogCorrupt, UsageError
+
+CODES: Final[dict[str, type[e.Event]]] = {
+    "submitted": e.Submitted,
+    "claimed": e.Claimed,
+    "locks-acquired": e.LocksAcquired,
+    "parked": e.Parked,
+    "step-started": e.StepStarted,
+    "step-succeeded": e.StepSucceeded,
+    "step-failed": e.StepFailed,
+    "step-failed-clean": e.StepFailedClean,
+    "step-deferred": e.StepDeferred,
+    "undo-started": e.UndoStarted,
+    "undo-succeeded": e.UndoSucceeded,
+    "undo-failed": e.UndoFailed,
+    "undo-deferred": e.UndoDeferred,
+    "paused": e.Paused,
+    "resumed": e.Resumed,
+    "cancel-requested": e.CancelRequested,
+    "step-retried": e.StepRetried,
+    "step-skipped": e.StepSkipped,
+    "undo-retried": e.UndoRetried,
+    "undo-skipped": e.UndoSkipped,
+    "abandoned": e.Abandoned,
+    "ended": e.Ended,
+}
+
+# What a field holds, wherever it stands. `object`: any JSON.
+FIELDS: Final[dict[str, type | tuple[type, ...]]] = {
+    "step": int,
+    "attempt": int,
+    "next_at": (int, float),
+    "output": object,
+    "outcome": str,
+    **dict.fromkeys(("by", "reason", "why", "error", "executor"), str),
+}
+OUTCOMES: Final = frozenset({"succeeded", "undone", "abandoned"})
+
+
+class EventRow(NamedTuple):
+    """An event's own columns; `data` None means that it has no field beside the step."""
+
+    type: str
+    step: int | None
+    data: str | None
+
+
+class _Shape(NamedTuple):
+    code: str
+    has_step: bool
+    rest: tuple[str, ...]
+
+
+def _shape(code: str, event: type[e.Event]) -> _Shape:
+    names = tuple(event.__dataclass_fields__)
+    return _Shape(code, "step" in names, tuple(name for name in names if name != "step"))
+
+
+_SHAPES: Final = {event: _shape(code, event) for code, event in CODES.items()}
+_encode_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+
+def code_of(event: e.Event) -> str:
+    """Return the type code of an event: its name in the log and in every list of events."""
+    return _SHAPES[type(event)].code
+
+
+def to_json(body: object) -> str:
+    """Return compact JSON; raises UsageError for what JSON cannot hold."""
+    try:
+        text = _encode_json(body)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(
+            f"this cannot be stored as JSON: {error}; use text, finite numbers, lists and dicts"
+        ) from error
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, such as an undecodable file name: it is kept, escaped
+        return _encode_ascii(body)
+    return text
+
+
+def to_row(event: e.Event) -> EventRow:
+    """Return an event's columns; raises UsageError for an output that JSON cannot hold."""
+    shape = _SHAPES[type(event)]
+    return EventRow(
+        shape.code,
+        event.step if shape.has_step else None,  # type: ignore[union-attr]  # the shape says that it has one
+        to_json({name: getattr(event, name) for name in shape.rest}) if shape.rest else None,
+    )
+
+
+def from_row(row: EventRow, *, saga: str, seq: int) -> e.Event:
+    """Read an event back; raises LogCorrupt naming saga and place."""
+    event = CODES.get(row.type)
+    if event is None:
+        raise _corrupt(saga, seq, f"its type {row.type!r} is not known to this program")
+    try:
+        data = json.loads(row.data) if row.data is not None else {}
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _corrupt(saga, seq, f"its data is no JSON ({error})") from error
+    if not isinstance(data, dict):
+        raise _corrupt(saga, seq, f"its data is no JSON object: {str(row.data)[:80]}")
+    if row.step is not None:
+        data["step"] = row.step
+    if wrong := _wrong(event, data):
+        raise _corrupt(saga, seq, f"{row.type}: {wrong}")
+    return event(**data)
+
+
+def _wrong(event: type[e.Event], data: Mapping[str, Any]) -> str | None:
+    """Say what is wrong with the fields of an event, or None."""
+    names = event.__dataclass_fields__
+    if data.keys() != names.keys():
+        return f"has the fields {sorted(data)}, not {sorted(names)}"
+    for name, value in data.items():
+        if not isinstance(value, FIELDS[name]) or (isinstance(value, bool) and FIELDS[name] is not object):
+            return f"{name} is {value!r}"
+    if data.get("outcome", "undone") not in OUTCOMES:
+        return f"outcome is {data['outcome']!r}"
+    return None
+
+
+def _corrupt(saga: str, seq: int, why: str) -> LogCorrupt:
+    return LogCorrupt(f"saga {saga}, event {seq} cannot be read back: {why}; restore the log from a copy")

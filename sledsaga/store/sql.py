@@ -1,0 +1,209 @@
+"""The log in an SQL database, by SQLAlchemy Core; SQLite here.
+
+Rules
+- Reading takes a connection from the readers' pool for one call, and sees one whole transaction.
+- A list asks for each state apart, for each has an index in the order of the list, and merges the few rows.
+- Events are read back with the same suspicion as they are written: a gap is LogCorrupt.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from sqlalchemy import Connection
+
+from sledsaga.core.dag import Dag, Plan, dag_from_json, locks_from_json, scopes_from_json
+from sledsaga.core.events import Recorded
+from sledsaga.errors import LogCorrupt, LogUnavailable, NotFound
+from sledsaga.store import statements as sql
+from sledsaga.store.batch import check_limit, read_token, token_of
+from sledsaga.store.codec import EventRow, from_row
+from sledsaga.store.sqlite import check_schema, make_engine, make_log, troubles
+from sledsaga.store.store import ENDED, Append, Filter, LockRow, NewSaga, Page, SagaRow, SagaState
+from sledsaga.store.writer import Writer
+
+STATES: Final[frozenset[SagaState]] = frozenset(get_args(SagaState))
+Found = Any  # a row; its type is spelt otherwise in each release of SQLAlchemy
+LAST: Final = "\U0010ffff"  # no id begins with it
+DAGS: Final = 256  # DAGs that are kept in memory, read back once
+
+
+class SqlStore:
+    """A log of sagas in a SQLite file (see `Store`)."""
+
+    def __init__(self, path: Path, *, create: bool = True, read_only: bool = False) -> None:
+        """Open the log at `path`, making it when there is none and `create` says so.
+
+        Raises LogUnavailable, LogCorrupt (no database), SchemaMismatch (another program's, older, newer).
+        """
+        self._path = path
+        if create and not read_only:
+            make_log(path)
+        elif not path.exists():
+            raise LogUnavailable(f"there is no log at {path}: submit a saga, or name another log")
+        self._readers = make_engine(path, "ro")
+        self._writer = None if read_only else Writer(path)
+        self._dags: dict[str, Dag] = {}
+        self._closed = False
+        with self._reading() as connection:
+            check_schema(connection, path)
+
+    def write(self, new: Sequence[NewSaga], appends: Sequence[Append]) -> tuple[str, ...]:
+        """Record all of it in one durable transaction; return the ids whose writer was out of date.
+
+        Raises KeyConflict, LogUnavailable.
+        """
+        if self._writer is None:
+            raise LogUnavailable(f"log {self._path}: it was opened for reading only")
+        return self._writer.write(new, appends)
+
+    def by_key(self, key: str) -> SagaRow | None:
+        """Return the saga that was submitted with this key, or None."""
+        with self._reading() as connection:
+            row = connection.execute(sql.BY_KEY, {"key": key}).first()
+        return None if row is None else _saga_row(row)
+
+    def row(self, saga: str) -> SagaRow:
+        """Return one saga's columns; raises NotFound."""
+        with self._reading() as connection:
+            return _saga_row(_found(connection.execute(sql.BY_ID, {"id": saga}).first(), saga))
+
+    def plan(self, saga: str) -> Plan:
+        """Return the plan of a saga as it was stored; raises NotFound, LogCorrupt."""
+        with self._reading() as connection:
+            row = _found(connection.execute(sql.PLAN_OF, {"id": saga}).first(), saga)
+            dag = self._dags.get(row.dag) or self._read_dag(connection, row.dag, saga)
+        try:
+            return Plan(dag, scopes_from_json(json.loads(row.scopes)), locks_from_json(json.loads(row.locks)))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise LogCorrupt(
+                f"saga {saga}: its plan cannot be read back ({error}); restore the log"
+            ) from error
+
+    def _read_dag(self, connection: Connection, fingerprint: str, saga: str) -> Dag:
+        body = connection.execute(sql.DAG_BODY, {"fingerprint": fingerprint}).scalar_one_or_none()
+        try:
+            dag = dag_from_json(json.loads(body or "null"))
+        except ValueError as error:
+            raise LogCorrupt(f"saga {saga}: its DAG is no JSON ({error}); restore the log") from error
+        if dag.fingerprint != fingerprint:
+            raise LogCorrupt(
+                f"saga {saga}: its DAG is not the one that was stored; restore the log from a copy"
+            )
+        if len(self._dags) >= DAGS:
+            self._dags.clear()
+        self._dags[fingerprint] = dag
+        return dag
+
+    def events(self, saga: str, *, after: int = 0, limit: int | None = None) -> tuple[Recorded, ...]:
+        """Return the events with a sequence number above `after`, in order, at most `limit`.
+
+        Raises NotFound, and LogCorrupt (naming saga and place) for a gap or an event that cannot be read.
+        """
+        after = max(after, 0)
+        with self._reading() as connection:
+            num, last = _found(connection.execute(sql.NUM_AND_SEQ, {"id": saga}).first(), saga)
+            bounds = {"num": num, "after": after, "limit": -1 if limit is None else limit}
+            rows = connection.execute(sql.EVENTS, bounds).all()
+        due = max(last - after, 0) if limit is None else min(max(last - after, 0), limit)
+        _check_gapless(saga, [row.seq for row in rows], range(after + 1, after + due + 1))
+        return tuple(
+            Recorded(seq, at, epoch, from_row(EventRow(*event), saga=saga, seq=seq))
+            for seq, at, epoch, *event in rows
+        )
+
+    def list(self, only: Filter, *, limit: int, token: str | None = None) -> Page[SagaRow]:
+        """Return sagas, newest first, page by page; raises UsageError for a token that is none."""
+        bounds = {"below": read_token(token) or LAST, "limit": check_limit(limit) + 1}
+        with self._reading() as connection:
+            found = _first(_listed(connection, only, bounds), limit + 1)
+        rows = tuple(_saga_row(row) for row in found[:limit])
+        return Page(rows, token_of(rows[-1].id) if len(found) > limit else None)
+
+    def unfinished(self, *, after: str = "", limit: int = 1000) -> tuple[str, ...]:
+        """Return ids of sagas that are not at rest for good, ascending, above `after`."""
+        with self._reading() as connection:
+            bounds = {"after": after, "limit": limit}
+            ids = [
+                connection.execute(sql.UNFINISHED, {**bounds, "state": state}).scalars().all()
+                for state in STATES - ENDED
+            ]
+        return tuple(heapq.merge(*ids))[:limit]
+
+    def find(self, prefix: str, *, limit: int = 10) -> tuple[str, ...]:
+        """Return ids that begin with the prefix, ascending."""
+        bounds = {"prefix": prefix, "beyond": prefix + LAST, "limit": limit}
+        with self._reading() as connection:
+            return tuple(connection.execute(sql.FIND, bounds).scalars())
+
+    def locks(self, saga: str | None = None) -> tuple[LockRow, ...]:
+        """Return who holds and who waits, by resource, holders first, then in the order of the queue."""
+        with self._reading() as connection:
+            asked = (
+                connection.execute(sql.LOCKS)
+                if saga is None
+                else connection.execute(sql.LOCKS_OF, {"id": saga})
+            )
+            return tuple(LockRow(row.resource, row.mode, row.id, row.held, row.since) for row in asked)
+
+    def close(self) -> None:
+        """Let go of files and connections; a second call does nothing."""
+        self._closed = True
+        if self._writer is not None:
+            self._writer.close()
+        self._readers.dispose()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """Give a connection that sees one state of the log throughout."""
+        if self._closed:
+            raise LogUnavailable(f"log {self._path}: it was closed; open it again")
+        with troubles(self._path), self._readers.connect() as connection, connection.begin():
+            yield connection
+
+
+def _listed(connection: Connection, only: Filter, bounds: dict[str, Any]) -> Iterable[Found]:
+    """Read the newest sagas that fit, by the index that fits; those of one state come in order."""
+    states = (STATES if only.states is None else only.states) - (ENDED if only.unfinished else set())
+    if only.key is not None or only.resource is not None:
+        few = sql.LIST_KEY if only.key is not None else sql.LIST_RESOURCE
+        rows = connection.execute(few, {**bounds, "key": only.key, "resource": only.resource})
+        return [row for row in rows if row.state in states]
+    if states == STATES and only.operation is None:
+        return connection.execute(sql.LIST_ALL, bounds)
+    one = sql.LIST_STATE if only.operation is None else sql.LIST_OPERATION
+    lists = [
+        connection.execute(one, {**bounds, "state": state, "operation": only.operation}).all()
+        for state in states
+    ]
+    return heapq.merge(*lists, key=attrgetter("id"), reverse=True)
+
+
+def _first(rows: Iterable[Found], limit: int) -> list[Found]:
+    return [row for row, _ in zip(rows, range(limit), strict=False)]
+
+
+def _found(row: Found, saga: str) -> Found:
+    if row is None:
+        raise NotFound(f"there is no saga {saga}")
+    return row
+
+
+def _saga_row(row: Found) -> SagaRow:
+    return SagaRow(**row._asdict())
+
+
+def _check_gapless(saga: str, found: Sequence[int], due: range) -> None:
+    for place, seq in zip(due, found, strict=False):
+        if place != seq:
+            raise LogCorrupt(f"saga {saga}, event {place}: it is missing; restore the log from a copy")
+    if len(found) != len(due):
+        place = due.start + min(len(found), len(due))
+        what = "it is missing" if len(found) < len(due) else "it is beyond the end that the columns tell"
+        raise LogCorrupt(f"saga {saga}, event {place}: {what}; restore the log from a copy")

@@ -1,0 +1,184 @@
+"""SQLite's side of the store: connections, making a new log, and what its troubles mean.
+
+Rules
+- The writer: WAL, `synchronous=FULL` (survives power loss), foreign keys, `BEGIN IMMEDIATE`.
+- Readers open the file read-only: they see the last whole transaction, block nobody, and never write or
+  checkpoint, so only one connection ever does.
+- A new log is made in one transaction; whoever comes second finds it whole.
+- Every error of SQLite leaves through `troubles`, once, as one line that says what to do.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
+
+from sledsaga.errors import LogCorrupt, LogUnavailable, SchemaMismatch, UsageError
+from sledsaga.store.tables import HEAD, METADATA, REVISIONS
+
+BUSY_S: Final = 10.0  # how long to wait for another connection before saying so
+WAL_BYTES: Final = 64 * 1024 * 1024  # a larger write-ahead log is cut back to this after a checkpoint
+Mode = Literal["rw", "ro"]
+
+TROUBLES: Final[dict[int, tuple[type[LogUnavailable], str]]] = {
+    sqlite3.SQLITE_FULL: (LogUnavailable, "the disk is full; nothing was recorded: make room, then go on"),
+    sqlite3.SQLITE_READONLY: (
+        LogUnavailable,
+        "it is read-only: give write access to the file and its folder",
+    ),
+    sqlite3.SQLITE_IOERR: (
+        LogUnavailable,
+        "reading or writing failed: look at the disk and the kernel's messages",
+    ),
+    sqlite3.SQLITE_CANTOPEN: (LogUnavailable, "it cannot be opened: look at its path and who may use it"),
+    sqlite3.SQLITE_PERM: (LogUnavailable, "access was denied: look at who may use the file and its folder"),
+    sqlite3.SQLITE_AUTH: (LogUnavailable, "access was denied: look at who may use the file and its folder"),
+    sqlite3.SQLITE_BUSY: (
+        LogUnavailable,
+        f"another program keeps it to itself for more than {BUSY_S:.0f} s: end that program, then try again",
+    ),
+    sqlite3.SQLITE_LOCKED: (LogUnavailable, "another connection keeps it to itself: try again"),
+    sqlite3.SQLITE_PROTOCOL: (LogUnavailable, "other programs keep it too busy: try again"),
+    sqlite3.SQLITE_TOOBIG: (LogUnavailable, "a row is larger than SQLite allows; nothing was recorded"),
+    sqlite3.SQLITE_NOTADB: (LogCorrupt, "it is no SQLite database; it was left as it is: name another file"),
+    sqlite3.SQLITE_CORRUPT: (
+        LogCorrupt,
+        "it is damaged: restore it from a copy, or try `sqlite3 FILE .recover`",
+    ),
+}
+
+
+def translated(path: Path, error: Exception) -> LogUnavailable:
+    """Return what an error of SQLite or SQLAlchemy means for the log at this path."""
+    cause = getattr(error, "orig", None) or error
+    name = getattr(cause, "sqlite_errorname", type(cause).__name__)
+    kind, meaning = TROUBLES.get(error_code(error), (LogUnavailable, str(cause)))
+    return kind(f"log {path}: {meaning} ({name})")
+
+
+def error_code(error: Exception) -> int:
+    """Return SQLite's primary code of an error of SQLite or SQLAlchemy; 0 when it has none."""
+    cause = getattr(error, "orig", None) or error
+    return getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the higher bits say where exactly
+
+
+@contextmanager
+def troubles(path: Path) -> Iterator[None]:
+    """Let errors of SQLite out as LogUnavailable or LogCorrupt, and text that is none as UsageError."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise translated(path, error) from error
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{error.object!r} is not valid text") from error
+
+
+def make_engine(path: Path, mode: Mode, *, foreign_keys: bool = True) -> Engine:
+    """Return an engine for one writer (`rw`) or for many readers (`ro`); nothing is opened yet."""
+
+    def connect() -> sqlite3.Connection:
+        db = sqlite3.connect(
+            _uri(path, mode), uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+        )
+        if mode == "rw":
+            _set_up_writer(db, foreign_keys=foreign_keys)
+        return db
+
+    pool = NullPool if mode == "rw" else QueuePool
+    bounds = {} if mode == "rw" else {"max_overflow": -1}
+    engine = create_engine("sqlite://", creator=connect, poolclass=pool, **bounds)
+    begin = "BEGIN IMMEDIATE" if mode == "rw" else "BEGIN"
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    return engine
+
+
+def _uri(path: Path, mode: Mode) -> str:
+    uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
+    return uri + "&immutable=1" if mode == "ro" and _nobody_can_write(path) else uri
+
+
+def _nobody_can_write(path: Path) -> bool:
+    """Tell whether a closed log lies in a folder that we cannot change, such as on a read-only disk.
+
+    SQLite then has to be told that it may do without its shared-memory file.
+    """
+    beside = (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm"))
+    return not os.access(path.parent, os.W_OK) and not any(file.exists() for file in beside)
+
+
+def _set_up_writer(db: sqlite3.Connection, *, foreign_keys: bool) -> None:
+    _use_wal(db)
+    db.execute(f"PRAGMA foreign_keys={int(foreign_keys)}")
+    for pragma in ("synchronous=FULL", f"journal_size_limit={WAL_BYTES}"):
+        db.execute(f"PRAGMA {pragma}")
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Switch to the write-ahead log. SQLite does not wait here when another connection does the same."""
+    deadline = time.monotonic() + BUSY_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def make_log(path: Path) -> None:
+    """Make a new log at head when there is none (no file, or an empty one); raises LogUnavailable."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise LogUnavailable(
+            f"log {path}: it cannot be made: {error.strerror}; choose another place"
+        ) from error
+    if path.stat().st_size > 0:
+        return
+    with troubles(path):
+        engine = make_engine(path, "rw")
+        with engine.connect() as connection, connection.begin():
+            if not _tables(connection):
+                METADATA.create_all(connection)
+                connection.exec_driver_sql(
+                    "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+                    "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+                )
+                connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (HEAD,))
+
+
+def _tables(connection: Connection) -> set[str]:
+    return set(connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").scalars())
+
+
+def read_schema(connection: Connection, path: Path) -> str:
+    """Return the schema's revision; raises SchemaMismatch for a file that is no log of ours."""
+    tables = _tables(connection)
+    if tables >= {"alembic_version", "saga", "event"}:
+        revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        if revision is not None:
+            return str(revision)
+    found = f"has the tables {', '.join(sorted(tables)[:5])}" if tables else "is empty"
+    raise SchemaMismatch(f"{path} is no log of sledsaga: it {found}; it was left as it is: name another file")
+
+
+def check_schema(connection: Connection, path: Path) -> None:
+    """Refuse a log whose schema is not this program's; raises SchemaMismatch with the way on."""
+    found = read_schema(connection, path)
+    if found == HEAD:
+        return
+    has = f"log {path} has schema {found}, this program needs {HEAD}"
+    if found in REVISIONS:
+        raise SchemaMismatch(f"{has}; run: sledsaga db upgrade")
+    raise SchemaMismatch(f"{has}; a newer program made it: use that one, or name another log")

@@ -1,0 +1,119 @@
+"""Every statement of the log, built from the tables once.
+
+Rules
+- What is written is compiled here to text and the order of its values; a row is a tuple in that order.
+  Handing SQLAlchemy a built statement and dictionaries costs several times as much a row.
+- What is read is built here and cached by SQLAlchemy from its first use on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import BindParameter, Connection, bindparam, delete, func, insert, select, true, update
+from sqlalchemy.dialects import sqlite
+
+from sledsaga.store.tables import DAG, EVENT, PLAN, SAGA, SAGA_LOCK
+
+
+class Write:
+    """A statement for many rows, each a tuple of the values named, in that order."""
+
+    def __init__(self, statement: Any, names: Sequence[str]) -> None:  # noqa: ANN401 - its own type is private
+        compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
+        assert compiled.positiontup == list(names), f"rows give {names}, it takes {compiled.positiontup}"
+        self.text: Final = str(compiled)
+
+    def run(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Run it for each row; return how many rows of the table it hit."""
+        return connection.exec_driver_sql(self.text, list(rows)).rowcount if rows else 0
+
+
+_num: BindParameter[int] = bindparam("at_num")
+_fence = (SAGA.c.num == _num, SAGA.c.epoch == bindparam("at_epoch"), SAGA.c.seq == bindparam("at_seq"))
+_moved: dict[str, BindParameter[Any]] = {
+    name: bindparam(f"to_{name}") for name in ("epoch", "seq", "updated_at")
+}
+_turned: dict[str, BindParameter[Any]] = {name: bindparam(f"to_{name}") for name in ("state", "direction")}
+_MOVED = ("to_epoch", "to_seq", "to_updated_at", "at_num", "at_epoch", "at_seq")
+
+ADD_DAG: Final = Write(insert(DAG), ("fingerprint", "body"))
+ADD_SAGA: Final = Write(
+    insert(SAGA),
+    (
+        *("num", "id", "operation", "version", "key", "state", "direction"),
+        *("epoch", "seq", "created_at", "updated_at"),
+    ),
+)
+ADD_PLAN: Final = Write(insert(PLAN), ("saga_num", "dag", "digest", "scopes", "locks"))
+ADD_EVENT: Final = Write(insert(EVENT), ("saga_num", "seq", "at", "epoch", "type", "step", "data"))
+ADD_LOCK: Final = Write(insert(SAGA_LOCK), ("resource", "saga_num", "mode", "held", "since"))
+# Most appends leave the state as it is: then no index is touched.
+MOVE: Final = Write(update(SAGA).where(*_fence).values(_moved), _MOVED)
+TURN: Final = Write(
+    update(SAGA).where(*_fence).values(_turned | _moved), ("to_state", "to_direction", *_MOVED)
+)
+HOLD_LOCKS: Final = Write(
+    update(SAGA_LOCK).where(SAGA_LOCK.c.saga_num == _num).values(held=true(), since=bindparam("to_since")),
+    ("to_since", "at_num"),
+)
+FREE_LOCKS: Final = Write(delete(SAGA_LOCK).where(SAGA_LOCK.c.saga_num == _num), ("at_num",))
+
+_id: BindParameter[str] = bindparam("id")
+_limit: BindParameter[int] = bindparam("limit")
+_columns = [column for column in SAGA.columns if column.name != "num"]
+_sagas = select(*_columns, PLAN.c.digest).join_from(SAGA, PLAN, PLAN.c.saga_num == SAGA.c.num)
+_newest = SAGA.c.id.desc()
+_below = SAGA.c.id < bindparam("below")
+
+LAST_NUM: Final = select(func.coalesce(func.max(SAGA.c.num), 0))
+HAS_DAG: Final = select(DAG.c.fingerprint).where(DAG.c.fingerprint == bindparam("fingerprint"))
+PLACES: Final = select(SAGA.c.id, SAGA.c.num, SAGA.c.epoch, SAGA.c.seq).where(
+    SAGA.c.id.in_(bindparam("ids", expanding=True))
+)
+TAKEN: Final = (
+    select(SAGA.c.id, SAGA.c.key).where((SAGA.c.id == _id) | (SAGA.c.key == bindparam("key"))).limit(1)
+)
+BY_ID: Final = _sagas.where(SAGA.c.id == _id)
+BY_KEY: Final = _sagas.where(SAGA.c.key == bindparam("key"))
+NUM_AND_SEQ: Final = select(SAGA.c.num, SAGA.c.seq).where(SAGA.c.id == _id)
+PLAN_OF: Final = (
+    select(PLAN.c.dag, PLAN.c.scopes, PLAN.c.locks)
+    .join_from(SAGA, PLAN, PLAN.c.saga_num == SAGA.c.num)
+    .where(SAGA.c.id == _id)
+)
+DAG_BODY: Final = select(DAG.c.body).where(DAG.c.fingerprint == bindparam("fingerprint"))
+EVENTS: Final = (
+    select(EVENT.c.seq, EVENT.c.at, EVENT.c.epoch, EVENT.c.type, EVENT.c.step, EVENT.c.data)
+    .where(EVENT.c.saga_num == bindparam("num"), EVENT.c.seq > bindparam("after"))
+    .order_by(EVENT.c.seq)
+    .limit(_limit)
+)
+LIST_ALL: Final = _sagas.where(_below).order_by(_newest).limit(_limit)
+LIST_STATE: Final = LIST_ALL.where(SAGA.c.state == bindparam("state"))
+LIST_OPERATION: Final = LIST_STATE.where(SAGA.c.operation == bindparam("operation"))
+LIST_KEY: Final = BY_KEY.where(_below)
+LIST_RESOURCE: Final = (
+    _sagas.join(SAGA_LOCK, SAGA_LOCK.c.saga_num == SAGA.c.num)
+    .where(SAGA_LOCK.c.resource == bindparam("resource"), _below)
+    .order_by(_newest)
+)
+UNFINISHED: Final = (
+    select(SAGA.c.id)
+    .where(SAGA.c.state == bindparam("state"), SAGA.c.id > bindparam("after"))
+    .order_by(SAGA.c.id)
+    .limit(_limit)
+)
+FIND: Final = (
+    select(SAGA.c.id)
+    .where(SAGA.c.id >= bindparam("prefix"), SAGA.c.id < bindparam("beyond"))
+    .order_by(SAGA.c.id)
+    .limit(_limit)
+)
+LOCKS: Final = (
+    select(SAGA_LOCK.c.resource, SAGA_LOCK.c.mode, SAGA.c.id, SAGA_LOCK.c.held, SAGA_LOCK.c.since)
+    .join_from(SAGA_LOCK, SAGA, SAGA.c.num == SAGA_LOCK.c.saga_num)
+    .order_by(SAGA_LOCK.c.resource, SAGA_LOCK.c.held.desc(), SAGA_LOCK.c.saga_num)
+)
+LOCKS_OF: Final = LOCKS.where(SAGA.c.id == _id)
