@@ -49,6 +49,8 @@ LOOKS = [
     (network.list_vnics(), "dladm show-vnic -p -o LINK,OVER"),
     (network.get_mtu(VNIC), "dladm show-linkprop -c -o value -p mtu oxControlService0"),
     (network.show_address("underlay0/sled6"), "ipadm show-addr -p -o ADDR underlay0/sled6"),
+    (network.show_interface(VNIC), "ipadm show-if -p -o IFNAME oxControlService0"),
+    (network.list_addresses(), "ipadm show-addr -p -o ADDROBJ"),
     (services.show_state(DNS, zone=ZONE), f"svcs -z {ZONE} -H -o state {DNS}"),
     (services.show_property(DNS, "config/x"), f"svcprop -p config/x {DNS}"),
 ]

@@ -28,7 +28,6 @@ BUSY_TRIES = 3
 BUSY_PAUSE_S = 1.0
 NO_LINK = ("not found", "no such", "does not exist", "invalid link name", "object not found")
 NO_ADDRESS = ("Object not found", "object not found", "Address object not found")
-HAS_INTERFACE = ("Interface already exists", "interface already exists")
 NO_INTERFACE = ("No such interface", "Interface does not exist", "not found", "does not exist")
 
 
@@ -89,8 +88,7 @@ class Links:
             require(self.host, network.delete_address(name))
             seen = None
         if seen is None:
-            link = LinkName(name.partition("/")[0])
-            attempt(self.host, network.create_interface(link), HAS_INTERFACE)
+            self._ensure_interface(LinkName(name.partition("/")[0]))
             self._make(name, network.create_address(name, wanted))
         return self.owner(name) == self.saga
 
@@ -103,12 +101,22 @@ class Links:
         return self._delete(name, network.delete_vnic, is_there=name in self.vnics())
 
     def delete_address(self, name: str) -> bool:
-        """Delete an address object of this saga; False when it is gone. Raises ForeignObject."""
-        return self._delete(name, network.delete_address, is_there=self.address(name) is not None)
+        """Delete an address object of this saga; False when it is gone. Raises ForeignObject.
 
-    def delete_interface(self, link: LinkName) -> bool:
-        """Delete an IP interface; False when there is none."""
-        return attempt(self.host, network.delete_interface(link), NO_INTERFACE)
+        An interface that this saga made goes with its last address.
+        """
+        was_there = self._delete(name, network.delete_address, is_there=self.address(name) is not None)
+        link = LinkName(name.partition("/")[0])
+        others = network.parse_links(require(self.host, network.list_addresses()))
+        is_last = not any(other.startswith(f"{link}/") for other in others)
+        if is_last and self.owner(_interface(link)) == self.saga:
+            attempt(self.host, network.delete_interface(link), NO_INTERFACE)
+            self.host.remove_file(_record(_interface(link)))
+        return was_there
+
+    def _ensure_interface(self, link: LinkName) -> None:
+        if lookup(self.host, network.show_interface(link), NO_INTERFACE) is None:
+            self._make(_interface(link), network.create_interface(link))
 
     def _make(self, name: str, command: HostCommand) -> None:
         self.host.make_dir(OWNERS)
@@ -146,6 +154,10 @@ class Links:
             raise ForeignObject(
                 f"{name} {why}, and was made by {owner or 'no saga'}, not {self.saga}; it was kept"
             )
+
+
+def _interface(link: LinkName) -> str:
+    return f"{link}/interface"
 
 
 def _record(name: str) -> str:

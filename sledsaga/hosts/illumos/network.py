@@ -82,6 +82,16 @@ def delete_vnic(name: LinkName) -> HostCommand:
     return changes("dladm", "delete-vnic", name)
 
 
+def show_interface(link: LinkName) -> HostCommand:
+    """Show the IP interface of a link."""
+    return looks("ipadm", "show-if", "-p", "-o", "IFNAME", link)
+
+
+def list_addresses() -> HostCommand:
+    """List the names of all address objects."""
+    return looks("ipadm", "show-addr", "-p", "-o", "ADDROBJ")
+
+
 def create_interface(link: LinkName) -> HostCommand:
     """Create an IP interface on a link, until the next reboot."""
     return changes("ipadm", "create-if", "-t", link)

@@ -16,8 +16,8 @@ from sledsaga.errors import ForeignObject
 from sledsaga.hosts.answer import attempt, changes, require
 from sledsaga.hosts.host import Host, HostCommand
 
-NO_FLAGS = ("Operation not supported", "Not supported", "not supported", "Invalid argument")
-"""What `chmod S+ci` says where the filesystem has no such flag."""
+NO_FLAGS = ("not supported", "Not supported", "Invalid argument", "command not found")
+"""What `chmod S+ci` says where the filesystem has no such flag, or the sled no such tool."""
 _ODD = re.compile(r"[^A-Za-z0-9_.-]")
 
 
