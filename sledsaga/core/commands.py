@@ -79,7 +79,7 @@ def allowed(state: State) -> tuple[Verb, ...]:
 
 def allowed_for(state: State, step: int) -> tuple[Verb, ...]:
     """Return the verbs that fit one step."""
-    if state.outcome is not None:
+    if state.outcome is not None or state.abandoned:
         return ()
     return tuple(verb for verb in FITTING if _fits(state, verb, step))
 
@@ -88,6 +88,8 @@ def _refusal(state: State, verb: Verb) -> str:
     """Say what speaks against a verb; empty means it fits."""
     if state.outcome is not None:
         return f"the saga has ended: {state.outcome}"
+    if state.abandoned:
+        return "the saga is abandoned"
     if verb in STEP_VERBS:
         return "" if next(_fitting(state, verb), None) is not None else "no step stands so"
     match verb:

@@ -18,35 +18,29 @@ pivot it makes the saga stuck forward. `ready` and `unwind` only read.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import StrEnum
 from heapq import heappop, heappush
 from typing import Literal
 
 from sledsaga.core import events as ev
 from sledsaga.core.dag import Dag
+from sledsaga.core.state import Call, State, Status, Times
 from sledsaga.errors import LogCorrupt
 
-
-class Status(StrEnum):
-    """Where a step stands."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    BACKING_OFF = "backing_off"  # failed, and will be tried again
-    IN_DOUBT = "in_doubt"  # was running when its executor was lost
-    SUCCEEDED = "succeeded"
-    SKIPPED = "skipped"  # a person vouched for it
-    FAILED = "failed"  # may have left a half
-    FAILED_CLEAN = "failed_clean"  # left nothing
-    UNDOING = "undoing"
-    UNDO_BACKING_OFF = "undo_backing_off"
-    UNDO_IN_DOUBT = "undo_in_doubt"
-    UNDONE = "undone"
-    UNDO_FAILED = "undo_failed"  # stuck: a person is needed
-    UNDO_SKIPPED = "undo_skipped"
-
+__all__ = [
+    "TRANSITIONS",
+    "UNWINDING",
+    "Call",
+    "State",
+    "Status",
+    "Times",
+    "apply",
+    "ending",
+    "needs_redo",
+    "new_state",
+    "replay",
+]
 
 S = Status
 TRANSITIONS: dict[type[ev.Event], dict[Status, Status]] = {
@@ -92,80 +86,6 @@ UNWINDING: dict[Status, Verdict] = {
 del S
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call that must be in flight: which step, `do` or `undo`, and its attempt (from 1).
-
-    `in_doubt` says that an earlier call of it may have run under a lost executor.
-    """
-
-    step: int
-    direction: Literal["do", "undo"]
-    attempt: int
-    in_doubt: bool = False
-
-
-@dataclass(slots=True)
-class Times:
-    """When a step was first started and last ended, for people to read."""
-
-    started_at: float | None = None
-    ended_at: float | None = None
-
-
-@dataclass(slots=True, eq=False)
-class State:
-    """A saga as its log tells it. Only this file writes to it; everybody else reads."""
-
-    dag: Dag
-    has_locks: bool = False
-    seq: int = 0
-    epoch: int = 0
-    updated_at: float = 0.0
-    created_at: float = 0.0
-    executor: str | None = None
-    locked: bool = False
-    paused: bool = False
-    parked: str | None = None
-    unwinding: bool = False
-    cancelled: bool = False
-    pivoted: bool = False
-    outcome: ev.Outcome | None = None
-    abandoned: bool = False
-    status: list[Status] = field(default_factory=list)
-    open_needs: list[int] = field(default_factory=list)
-    open_children: list[int] = field(default_factory=list)
-    attempts: dict[int, int] = field(default_factory=dict)
-    undo_attempts: dict[int, int] = field(default_factory=dict)
-    budget_from: dict[int, int] = field(default_factory=dict)
-    next_at: dict[int, float] = field(default_factory=dict)
-    outputs: dict[int, ev.Json] = field(default_factory=dict)
-    errors: dict[int, str] = field(default_factory=dict)
-    times: dict[int, Times] = field(default_factory=dict)
-    unfinished: int = 0
-    unreleased: int = 0
-    startable: dict[int, None] = field(default_factory=dict)
-    undoable: dict[int, None] = field(default_factory=dict)
-    stuck: dict[int, None] = field(default_factory=dict)
-    leaves: dict[int, None] = field(default_factory=dict)
-    run: dict[int, Call] = field(default_factory=dict)
-    in_flight: dict[int, Call] = field(default_factory=dict)
-    backing_off: list[tuple[float, int]] = field(default_factory=list)
-
-    @property
-    def at_rest(self) -> bool:
-        """Nothing runs, and nothing will run before a person or an executor does something."""
-        if self.outcome or self.parked is not None:
-            return True
-        return not self.in_flight and (self.paused or not (self.next_at or self._due()))
-
-    def _due(self) -> bool:
-        return bool(self.undoable) or not self.unreleased if self.unwinding else self._forward_due()
-
-    def _forward_due(self) -> bool:
-        return bool(self.startable) or not self.unfinished
-
-
 def new_state(dag: Dag, *, has_locks: bool = False) -> State:
     """Return a saga to which nothing has happened yet."""
     needs = [len(step.needs) for step in dag.steps]
@@ -176,7 +96,7 @@ def new_state(dag: Dag, *, has_locks: bool = False) -> State:
         open_needs=needs,
         open_children=[0] * len(needs),
         unfinished=len(needs),
-        startable={i: None for i, count in enumerate(needs) if not count},
+        startable=OrderedDict.fromkeys(i for i, count in enumerate(needs) if not count),
     )
 
 
@@ -212,6 +132,8 @@ def _check_place(state: State, recorded: ev.Recorded) -> None:
         raise _illegal(recorded, f"the saga has ended: {state.outcome}")
     if isinstance(recorded.event, ev.Submitted) != (recorded.seq == 1):
         raise _illegal(recorded, "a log begins with Submitted, once")
+    if state.abandoned and not isinstance(recorded.event, ev.Ended | ev.Claimed | ev.Parked):
+        raise _illegal(recorded, "the saga is abandoned")
 
 
 def _illegal(recorded: ev.Recorded, why: str) -> LogCorrupt:
@@ -225,7 +147,7 @@ def _step_event(state: State, event: ev.Event, table: dict[Status, Status], at: 
         raise LogCorrupt(msg)
     before = state.status[step]
     after = table.get(before)
-    reason = _forbidden(state, event, step, before) if after else f"the step is {before}"
+    reason = _forbidden(state, event, step) if after else f"the step is {before}"
     if after is None or reason:
         msg = f"{type(event).__name__} of step {state.dag.steps[step].path!r} is illegal: {reason}"
         raise LogCorrupt(msg)
@@ -236,18 +158,21 @@ def _step_event(state: State, event: ev.Event, table: dict[Status, Status], at: 
         _settle(state, step)
 
 
-def _forbidden(state: State, event: ev.Event, step: int, before: Status) -> str:
+def _forbidden(state: State, event: ev.Event, step: int) -> str:
     """Say what the saga as a whole has against an event that the step's status allows; empty is nothing."""
     match event:
-        case ev.StepStarted():
-            if state.open_needs[step]:
-                return "a need has not succeeded"
-            redo = before is Status.IN_DOUBT and state.dag.steps[step].policy.undo_needs_output
-            return "the saga unwinds" if state.unwinding and not redo else ""
-        case ev.UndoStarted():
-            if not state.unwinding:
-                return "the saga does not unwind"
-            return "a step that depends on it is not undone yet" if state.open_children[step] else ""
+        case ev.StepStarted() | ev.UndoStarted() if state.hold:
+            return state.hold
+        case ev.StepStarted() if state.unwinding:
+            return "" if step in state.leaves and needs_redo(state, step) else "the saga unwinds"
+        case ev.StepStarted() if state.open_needs[step]:
+            return "a need has not succeeded"
+        case ev.UndoStarted() if not state.unwinding:
+            return "the saga does not unwind"
+        case ev.UndoStarted() if step not in state.leaves:
+            return "a step that depends on it is not undone yet, or it has nothing to undo"
+        case ev.UndoStarted() if needs_redo(state, step):
+            return "its undo needs an output, so do runs once more first"
         case ev.StepSkipped() | ev.StepRetried() if state.unwinding:
             return "the saga unwinds"
     return ""
@@ -465,6 +390,8 @@ def _untimely(state: State, event: ev.Event) -> str:
     match event:
         case ev.LocksAcquired() if state.locked or not state.has_locks:
             return "the saga waits for no lock"
+        case ev.Parked() if state.in_flight:
+            return "a step is running"
         case ev.Paused() if state.paused:
             return "the saga is paused"
         case ev.Resumed() if not state.paused and state.parked is None:

@@ -50,25 +50,23 @@ Ending = Succeeded | Undone | Failed | CleanFailure | TransientFailure
 def conclude(state: State, call: Call, ending: Ending, now: float) -> ev.Event:
     """Return the event that a call's ending is, by direction, policy and attempts used.
 
-    Any failure of an undo is tried again while its policy allows: giving up there needs a person. A `do`
-    is tried again only when it says so, and never once the saga unwinds.
+    Any failure of an undo, and of a `do` after a pivot, is tried again while its policy allows: giving up
+    there needs a person. Before a pivot a `do` is tried again only when it says so. A `do` is never tried
+    again once the saga unwinds.
     """
     if call.direction == "undo":
         return _undo_event(state, call, ending, now)
-    match ending:
-        case Succeeded(output):
-            return ev.StepSucceeded(call.step, output)
-        case CleanFailure(error):
-            return ev.StepFailedClean(call.step, _cut(error))
-        case TransientFailure(error) if not state.unwinding:
-            next_at = _next_at(state, call, state.dag.steps[call.step].policy.retry, now)
-            if next_at is not None:
-                return ev.StepDeferred(call.step, _cut(error), next_at)
-            return ev.StepFailed(call.step, _cut(error))
-        case Failed(error) | TransientFailure(error):
-            return ev.StepFailed(call.step, _cut(error))
-    msg = f"a do cannot end as {ending}"
-    raise AssertionError(msg)
+    if isinstance(ending, Succeeded):
+        return ev.StepSucceeded(call.step, ending.output)
+    if isinstance(ending, Undone):
+        msg = f"a do cannot end as {ending}"
+        raise AssertionError(msg)  # noqa: TRY004 - a mistake of ours, not of a type that somebody gave
+    if not state.unwinding and (state.pivoted or isinstance(ending, TransientFailure)):
+        next_at = _next_at(state, call, state.dag.steps[call.step].policy.retry, now)
+        if next_at is not None:
+            return ev.StepDeferred(call.step, _cut(ending.error), next_at)
+    failed = ev.StepFailedClean if isinstance(ending, CleanFailure) else ev.StepFailed
+    return failed(call.step, _cut(ending.error))
 
 
 def _undo_event(state: State, call: Call, ending: Ending, now: float) -> ev.Event:
