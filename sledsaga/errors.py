@@ -17,6 +17,7 @@
     │   ├── LogCorrupt          an event cannot be read back, or is illegal where it stands
     │   └── SchemaMismatch      the log's schema is older or newer than this program
     ├── WaitTimedOut            the saga did not come to rest in the time given
+    ├── Stopping                the executor is going down and takes nothing new
     └── HostError               the machine below
         ├── CommandFailed       a command ran and said no
         ├── CommandTimedOut     a command was ended because its time was over
@@ -100,6 +101,10 @@ class SchemaMismatch(LogUnavailable):
 
 class WaitTimedOut(SledsagaError):
     """The saga did not come to rest in the time given; it goes on."""
+
+
+class Stopping(SledsagaError):
+    """The executor is going down and takes nothing new; ask again when it is back."""
 
 
 class HostError(SledsagaError):

@@ -8,6 +8,7 @@ no sentence means that all is well.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from sledsaga.core import events as ev
 from sledsaga.core.dag import Dag
@@ -15,7 +16,6 @@ from sledsaga.core.machine import UNWINDING, State, Status
 
 DONE = frozenset({Status.SUCCEEDED, Status.SKIPPED})
 FLYING = frozenset({Status.RUNNING, Status.UNDOING})
-WAITING = frozenset({Status.BACKING_OFF, Status.UNDO_BACKING_OFF})
 
 
 def breaches(state: State) -> tuple[str, ...]:
@@ -63,8 +63,9 @@ def _sets(state: State) -> Iterator[str]:
         yield f"in flight are {sorted(state.in_flight)}, by status {sorted(flying)}"
     if not set(state.run) <= flying:
         yield "a call is to run that is not in flight by the log"
-    waiting = {i for i, status in enumerate(state.status) if status in WAITING}
-    if set(state.next_at) != (waiting - set(state.undoable) if state.unwinding else waiting):
+    waits = {Status.UNDO_BACKING_OFF} if state.unwinding else {Status.BACKING_OFF}
+    waiting = {i for i, status in enumerate(state.status) if status in waits}
+    if set(state.next_at) != waiting:
         yield f"waiting for their time are {sorted(state.next_at)}, by status {sorted(waiting)}"
     if min(state.next_at.values(), default=None) != (state.backing_off[0][0] if state.backing_off else None):
         yield "the heap's top is not the next time"
@@ -85,7 +86,7 @@ def _startable(state: State) -> set[int]:
 
 
 def _saga(state: State) -> Iterator[str]:
-    if state.pivoted and state.unwinding and not state.cancelled:
+    if state.pivoted and state.unwinding:
         yield "a saga unwinds although a pivot has started"
     if state.outcome == "succeeded" and any(status not in DONE for status in state.status):
         yield "succeeded, but a step did not"
@@ -99,79 +100,145 @@ def _saga(state: State) -> Iterator[str]:
         yield "stuck forward before any pivot"
 
 
-def log_breaches(dag: Dag, log: Sequence[ev.Recorded]) -> tuple[str, ...]:
-    """Return which of the rules of execution a log breaks; costs the length of the log times the degree."""
-    return tuple(_Judge(dag).judge(log))
+def log_breaches(dag: Dag, log: Sequence[ev.Recorded], *, has_locks: bool = False) -> tuple[str, ...]:
+    """Return which of the rules of execution a log breaks; costs its length times the size of the DAG."""
+    judge = Judge(dag, has_locks=has_locks)
+    return tuple(breach for recorded in log for breach in judge.hear(recorded))
 
 
-class _Judge:
-    """Reads a log and remembers only what the rules speak of."""
+@dataclass(slots=True, eq=False)
+class Judge:
+    """Hears a log event by event, and remembers only what the rules speak of; the machine is not asked."""
 
-    def __init__(self, dag: Dag) -> None:
-        self.dag = dag
-        self.done: set[int] = set()
-        self.may_have_run: set[int] = set()
-        self.open_calls: set[int] = set()
-        self.unwinding = False
-        self.pivoted = False
+    dag: Dag
+    has_locks: bool = False
+    seq: int = 0
+    done: set[int] = field(default_factory=set)
+    may_have_run: set[int] = field(default_factory=set)
+    in_doubt: set[int] = field(default_factory=set)
+    open_calls: dict[int, str] = field(default_factory=dict)
+    attempts: dict[tuple[str, int], int] = field(default_factory=dict)
+    not_before: dict[int, float] = field(default_factory=dict)
+    held_by: set[str] = field(default_factory=lambda: {"unclaimed"})
+    unwinding: bool = False
+    pivoted: bool = False
+    ended: bool = False
 
-    def judge(self, log: Sequence[ev.Recorded]) -> Iterator[str]:
-        for place, recorded in enumerate(log, start=1):
-            if recorded.seq != place:
-                yield f"event {recorded.seq} stands at place {place}"
-            yield from self._event(recorded.event)
+    def __post_init__(self) -> None:
+        """Begin with what holds a saga that nobody has claimed."""
+        if self.has_locks:
+            self.held_by.add("waits for locks")
 
-    def _event(self, event: ev.Event) -> Iterator[str]:  # noqa: C901 - one case an event
+    def hear(self, recorded: ev.Recorded) -> tuple[str, ...]:
+        """Return what is wrong with the next event."""
+        self.seq += 1
+        place = [f"event {recorded.seq} stands at place {self.seq}"] if recorded.seq != self.seq else []
+        after = ["something happens after the end"] if self.ended else []
+        return (*place, *after, *self._event(recorded.event, recorded.at))
+
+    def _event(self, event: ev.Event, at: float) -> Iterator[str]:
         match event:
-            case ev.Claimed():
-                self.open_calls.clear()
-            case ev.StepStarted(step):
-                yield from self._do(step)
-            case ev.UndoStarted(step):
-                yield from self._undo(step)
-            case ev.StepSucceeded(step) | ev.StepSkipped(step):
-                self.done.add(step)
-                self.open_calls.discard(step)
-            case ev.StepFailed(step) | ev.StepFailedClean(step):
-                self.open_calls.discard(step)
-                self.unwinding = self.unwinding or not self.pivoted
-                if isinstance(event, ev.StepFailedClean):
-                    self.may_have_run.discard(step)
-            case ev.StepDeferred(step) | ev.UndoDeferred(step) | ev.UndoFailed(step):
-                self.open_calls.discard(step)
-            case ev.UndoSucceeded(step) | ev.UndoSkipped(step):
-                self.open_calls.discard(step)
-                self.may_have_run.discard(step)
-            case ev.CancelRequested():
-                self.unwinding = True
+            case ev.StepStarted(step) | ev.UndoStarted(step):
+                yield from self._start(event, at)
+            case (
+                ev.StepSucceeded(step)
+                | ev.StepFailed(step)
+                | ev.StepFailedClean(step)
+                | ev.StepDeferred(step)
+            ):
+                yield from self._close(step, "do")
+            case ev.UndoSucceeded(step) | ev.UndoFailed(step) | ev.UndoDeferred(step):
+                yield from self._close(step, "undo")
             case ev.Ended(outcome):
                 yield from self._ended(outcome)
+        self._remember(event)
 
-    def _call(self, step: int) -> Iterator[str]:
+    def _remember(self, event: ev.Event) -> None:
+        match event:
+            case ev.Claimed():
+                self.in_doubt |= {step for step, call in self.open_calls.items() if call == "do"}
+                self.attempts |= {
+                    (call, step): self.attempts[call, step] - 1 for step, call in self.open_calls.items()
+                }
+                self.open_calls.clear()
+                self.held_by -= {"unclaimed", "parked"}
+            case ev.StepSucceeded(step) | ev.StepSkipped(step):
+                self.done.add(step)
+            case ev.StepFailed() | ev.StepFailedClean() | ev.CancelRequested():
+                self._turn()
+                if isinstance(event, ev.StepFailedClean):
+                    self.may_have_run.discard(event.step)
+            case ev.StepDeferred(step, _, next_at) | ev.UndoDeferred(step, _, next_at):
+                self.not_before[step] = next_at
+            case ev.StepRetried(step) | ev.UndoRetried(step):
+                self.not_before.pop(step, None)
+            case ev.UndoSucceeded(step) | ev.UndoSkipped(step):
+                self.may_have_run.discard(step)
+            case ev.LocksAcquired():
+                self.held_by.discard("waits for locks")
+            case ev.Paused() | ev.Parked():
+                self.held_by.add("paused" if isinstance(event, ev.Paused) else "parked")
+            case ev.Resumed():
+                self.held_by -= {"paused", "parked"}
+            case ev.Ended():
+                self.ended = True
+
+    def _turn(self) -> None:
+        """Take a failure or a cancel: unless a pivot has started, the saga unwinds, and that lifts a pause."""
+        if not self.pivoted and not self.unwinding:
+            self.unwinding = True
+            self.held_by.discard("paused")
+
+    def _start(self, event: ev.StepStarted | ev.UndoStarted, at: float) -> Iterator[str]:
+        step, call = event.step, "do" if isinstance(event, ev.StepStarted) else "undo"
+        path = self.dag.steps[step].path
+        if self.held_by:
+            yield f"{path} starts although the saga is held: {', '.join(sorted(self.held_by))}"
         if step in self.open_calls:
-            yield f"{self.dag.steps[step].path} is called while a call of it runs"
-        self.open_calls.add(step)
+            yield f"{path} is called while a call of it runs"
+        if event.attempt != self.attempts.get((call, step), 0) + 1:
+            yield f"{path} starts with attempt {event.attempt} of {call}, out of turn"
+        if call == "undo" and ("undo", step) not in self.attempts:
+            self.not_before.pop(step, None)  # it waited for another do; its undo need not
+        if at < self.not_before.pop(step, at):
+            yield f"{path} starts before its time"
+        yield from self._do(step) if call == "do" else self._undo(step)
+        self.open_calls[step] = call
+        self.attempts[call, step] = event.attempt
+        self.in_doubt.discard(step)
+
+    def _close(self, step: int, call: str) -> Iterator[str]:
+        if self.open_calls.pop(step, None) != call:
+            yield f"{self.dag.steps[step].path}: a {call} ends that was not started"
 
     def _do(self, step: int) -> Iterator[str]:
-        yield from self._call(step)
         node = self.dag.steps[step]
+        if step in self.done:
+            yield f"{node.path} is done again although it has succeeded"
         if not self.done.issuperset(node.needs):
             yield f"{node.path} starts before its needs have succeeded"
-        if self.unwinding and not (node.policy.undo_needs_output and step in self.may_have_run):
+        if self.unwinding and not (node.policy.undo_needs_output and step in self.in_doubt):
             yield f"{node.path} starts although the saga unwinds"
         self.may_have_run.add(step)
         self.pivoted = self.pivoted or node.undo == "irreversible"
 
     def _undo(self, step: int) -> Iterator[str]:
-        yield from self._call(step)
         node = self.dag.steps[step]
         if not self.unwinding or self.pivoted:
             yield f"{node.path} is undone although the saga does not unwind"
         if step not in self.may_have_run:
             yield f"{node.path} is undone although it cannot have run"
-        above = [c for c in self._above(step) if c in self.may_have_run and self.dag.steps[c].undo == "undo"]
+        if node.undo != "undo":
+            yield f"{node.path} is undone although it has no undo"
+        if node.policy.undo_needs_output and step in self.in_doubt:
+            yield f"{node.path} is undone without the output that its undo needs"
+        above = [child for child in self._above(step) if self._stands(child)]
         if above:
             yield f"{node.path} is undone before {self.dag.steps[above[0]].path}"
+
+    def _stands(self, step: int) -> bool:
+        """Say whether a step runs, or has left something that must be undone first."""
+        return step in self.open_calls or (step in self.may_have_run and self.dag.steps[step].undo == "undo")
 
     def _above(self, step: int) -> Iterator[int]:
         todo, seen = list(self.dag.children[step]), set[int]()
@@ -185,7 +252,7 @@ class _Judge:
     def _ended(self, outcome: ev.Outcome) -> Iterator[str]:
         if self.open_calls:
             yield f"{outcome} while a call runs"
-        if outcome == "succeeded" and len(self.done) < len(self.dag.steps):
+        if outcome == "succeeded" and (self.unwinding or len(self.done) < len(self.dag.steps)):
             yield "succeeded, but not every step did"
-        if outcome == "undone" and any(self.dag.steps[i].undo == "undo" for i in self.may_have_run):
+        if outcome == "undone" and (not self.unwinding or any(map(self._stands, range(len(self.dag.steps))))):
             yield "undone, but something may be left"

@@ -51,9 +51,15 @@ def ready(state: State, now: float, room: int | None = None) -> Ready:
 
 def held(state: State) -> bool:
     """Say whether nothing may be started: parked, paused, never claimed, or waiting for locks."""
-    if state.parked is not None or state.paused or state.executor is None:
-        return True
-    return state.has_locks and not state.locked
+    return bool(state.hold)
+
+
+def has_due(state: State, now: float) -> bool:
+    """Say whether some call would be started if there were room."""
+    if held(state):
+        return False
+    waiting = state.undoable if state.unwinding else state.startable
+    return bool(waiting) or bool(state.backing_off and state.backing_off[0][0] <= now)
 
 
 def _starts(state: State, now: float) -> Iterator[ev.Event]:

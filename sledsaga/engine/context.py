@@ -48,11 +48,11 @@ class Context:
 
     def log(self, message: str, **fields: object) -> None:
         """Write one line to the diagnostics, marked with saga and step. Never write a secret."""
-        self.note(message, fields)
+        self.note(message, {"saga": self.saga, "step": self.step, **fields})
 
     def progress(self, done: int, total: int) -> None:
         """Say how much of the step is done."""
-        self.note("progress", {"done": done, "total": total})
+        self.log(f"{done} of {total}", done=done, total=total)
 
     def pause(self, seconds: float) -> None:
         """Wait, but not longer than until the call is cancelled; raises CommandCancelled then."""

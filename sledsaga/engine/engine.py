@@ -1,0 +1,261 @@
+"""The library's front door: submit, wait, view, events, command, recover, close.
+
+An engine drives the sagas of one log from one process. Everything here is blocking and may be called from
+any thread; what changes a saga goes through the executor's inbox, what reads one reads the log.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import socket
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from loguru import logger
+from pydantic import BaseModel
+
+from sledsaga.core.commands import Command
+from sledsaga.core.dag import Plan, canonical
+from sledsaga.core.define import Operation
+from sledsaga.core.events import Recorded
+from sledsaga.core.plan import plan
+from sledsaga.core.view import SagaView
+from sledsaga.engine.catalog import Catalog
+from sledsaga.engine.execute import Executor, OnEvents
+from sledsaga.engine.ids import check_id, new_id
+from sledsaga.engine.limits import Limits
+from sledsaga.engine.messages import (
+    Decide,
+    Decision,
+    Idle,
+    Message,
+    Recover,
+    Recovered,
+    Stop,
+    Submit,
+    Submitted,
+    Wait,
+)
+from sledsaga.engine.perform import Hook, SledFactory
+from sledsaga.engine.read import read_view
+from sledsaga.errors import Conflict, InvalidName, SledsagaError, WaitTimedOut
+from sledsaga.store.store import Store
+
+KEY_CHARS_MAX = 255
+GRACE_S = 5.0
+Answer = TypeVar("Answer")
+
+
+class Engine:
+    """Drives the sagas of one log. Use as a context manager, or call `close`.
+
+    `drive=False` records submissions and commands but runs nothing.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        catalog: Catalog,
+        *,
+        sled: SledFactory | None = None,
+        limits: Limits | None = None,
+        executor: str | None = None,
+        hook: Hook | None = None,
+        drive: bool = True,
+    ) -> None:
+        """Start the executor's thread; nothing of the log is taken over before `recover`."""
+        self.store = store
+        self.catalog = catalog
+        self.executor = executor or f"{socket.gethostname()}:{os.getpid()}:{new_id()[-8:]}"
+        self._loop = Executor(
+            store,
+            catalog,
+            name=self.executor,
+            limits=limits or Limits(),
+            drive=drive,
+            sled=sled,
+            hook=hook,
+            note=_note,
+        )
+        self._loop.start()
+
+    def submit(
+        self,
+        operation: str | Operation,
+        params: BaseModel | Mapping[str, Any] | None = None,
+        *,
+        key: str | None = None,
+        id: str | None = None,  # noqa: A002 - the field's name everywhere
+        by: str | None = None,
+        fingerprint: str | None = None,
+    ) -> SagaView:
+        """Record a saga durably and begin to drive it; the same key (or id) and params give the same saga.
+
+        `fingerprint` is that of a plan that was looked at before: another plan is refused.
+        Raises UnknownOperation, InvalidParams, InvalidPlan, TooLarge, KeyConflict, Conflict, Stopping,
+        LogUnavailable; then nothing was recorded.
+        """
+        return self.submitted(operation, params, key=key, id=id, by=by, fingerprint=fingerprint)[0]
+
+    def submitted(
+        self,
+        operation: str | Operation,
+        params: BaseModel | Mapping[str, Any] | None = None,
+        *,
+        key: str | None = None,
+        id: str | None = None,  # noqa: A002 - the field's name everywhere
+        by: str | None = None,
+        fingerprint: str | None = None,
+    ) -> tuple[SagaView, bool]:
+        """Submit, and also say whether the saga is new."""
+        planned = self.plan(operation, params)
+        if fingerprint is not None and fingerprint != planned.fingerprint:
+            msg = (
+                f"the plan is {planned.fingerprint[:12]} now, not {fingerprint[:12]}; plan again, then submit"
+            )
+            raise Conflict(msg)
+        digest = _digest(planned)
+        reply: Future[Submitted] = Future()
+        own = None if id is None else check_id(id)
+        asked = Submit(
+            own or new_id(), own is not None, planned, _check_key(key), digest, by or whoami(), reply
+        )
+        answer = self._ask(asked, reply)
+        return self.view(answer.saga), answer.is_new
+
+    def plan(self, operation: str | Operation, params: BaseModel | Mapping[str, Any] | None = None) -> Plan:
+        """Plan an execution without recording anything; raises as `submit` does."""
+        if isinstance(operation, Operation):
+            self.catalog.add(operation)
+        else:
+            operation = self.catalog.get(operation)
+        return plan(operation, params)
+
+    def wait(self, saga: str, timeout_s: float | None = None) -> SagaView:
+        """Wait until the saga has ended, is stuck, or is paused with nothing running.
+
+        Raises WaitTimedOut (the saga goes on), NotFound, LogUnavailable.
+        """
+        reply: Future[None] = Future()
+        try:
+            self._ask(Wait(saga, reply), reply, timeout_s)
+        except FutureTimeoutError:
+            now = self.view(saga).state
+            msg = f"saga {saga} is still {now} after {timeout_s:g} s; it goes on, wait again or look at it"
+            raise WaitTimedOut(msg) from None
+        return self.view(saga)
+
+    def view(self, saga: str) -> SagaView:
+        """Return the picture of a saga by what the log has now; raises NotFound, LogCorrupt."""
+        return read_view(self.store, saga)
+
+    def events(self, saga: str, *, after: int = 0, limit: int | None = None) -> tuple[Recorded, ...]:
+        """Return the events of a saga with a sequence number above `after`; raises NotFound."""
+        return self.store.events(saga, after=after, limit=limit)
+
+    def command(
+        self, saga: str, command: Command, *, expect_seq: int | None = None, dry_run: bool = False
+    ) -> Decision:
+        """Tell a saga something; return the events that it became, or (`dry_run`) would become.
+
+        `expect_seq` is the last event that the caller has seen. Raises Refused, Conflict, NotFound.
+        """
+        reply: Future[Decision] = Future()
+        return self._ask(Decide(saga, command, expect_seq, dry_run, reply), reply)
+
+    def recover(self) -> Recovered:
+        """Take over every saga that is not at rest; returns when all are taken over, not when they end."""
+        reply: Future[Recovered] = Future()
+        return self._ask(Recover(reply), reply)
+
+    def idle(self, timeout_s: float | None = None) -> bool:
+        """Wait until every saga that was taken over or submitted rests; say whether that came to be."""
+        reply: Future[None] = Future()
+        try:
+            self._ask(Idle(reply), reply, timeout_s)
+        except FutureTimeoutError:
+            return False
+        return True
+
+    def subscribe(self, callback: OnEvents) -> Callable[[], None]:
+        """Call `callback(saga, events)` after each write, from the executor's thread; it must not block.
+
+        Returns what ends the subscription.
+        """
+        subscribers = self._loop.subscribers
+        self._loop.subscribers = [*subscribers, callback]
+
+        def unsubscribe() -> None:
+            self._loop.subscribers = [one for one in self._loop.subscribers if one is not callback]
+
+        return unsubscribe
+
+    @property
+    def failure(self) -> SledsagaError | None:
+        """Why nothing is driven any more, or None: the log could not be written."""
+        return self._loop.failure
+
+    @property
+    def is_stopping(self) -> bool:
+        """Say whether nothing new is taken."""
+        return self._loop.stopping
+
+    def drain(self, timeout_s: float | None = None) -> bool:
+        """Take nothing new and let what runs finish; say whether all of it did in time."""
+        self._loop.inbox.put(Stop(now=False))
+        self._loop.thread.join(timeout_s)
+        return not self._loop.thread.is_alive()
+
+    def close(self, *, now: bool = False, timeout_s: float | None = None) -> None:
+        """Drain, then let go of the log. With `now`, calls are told to end and are handed back.
+
+        A call that does not end in the time given (5 s with `now`) is left behind; the log says in doubt.
+        """
+        if self._loop.thread.is_alive():
+            self._loop.inbox.put(Stop(now=now))
+            self._loop.thread.join(GRACE_S if now and timeout_s is None else timeout_s)
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        """Return the engine."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Close; at once when an exception is on its way."""
+        self.close(now=kind is not None)
+
+    def _ask(self, message: Message, reply: Future[Answer], timeout_s: float | None = None) -> Answer:
+        self._loop.inbox.put(message)
+        if not self._loop.thread.is_alive():
+            self._loop.refuse_drained()
+        return reply.result(timeout_s)
+
+
+def whoami() -> str:
+    """Return `user@host` of this process, for the log."""
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}@{socket.gethostname()}"
+
+
+def _check_key(key: str | None) -> str | None:
+    if key is not None and (not key.strip() or len(key) > KEY_CHARS_MAX or not key.isprintable()):
+        msg = f"a key is 1 to {KEY_CHARS_MAX} printable characters; got {key[:40]!r}"
+        raise InvalidName(msg)
+    return key
+
+
+def _digest(planned: Plan) -> str:
+    return hashlib.sha256(canonical([planned.dag.operation, planned.params]).encode()).hexdigest()
+
+
+def _note(message: str, fields: dict[str, object]) -> None:
+    logger.bind(**fields).info("{}", message)

@@ -1,0 +1,72 @@
+"""Who is served next when there is room for more calls.
+
+Sagas that have begun go before those that have not, so that what was started comes to rest; within each,
+first come, first served. A saga takes as much room as it can use, then goes to the end of its lane.
+Lanes keep sagas that need threads, sagas that need the asyncio loop, and operations with limits of their
+own out of each other's way.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sledsaga.engine.limits import Limits
+from sledsaga.engine.live import Live
+
+SHARE = 64
+
+
+@dataclass(slots=True)
+class Lane:
+    """Sagas that compete for the same room."""
+
+    blocking: bool
+    operation: str
+    begun: dict[str, Live] = field(default_factory=dict)
+    fresh: dict[str, Live] = field(default_factory=dict)
+
+    def pop(self) -> Live | None:
+        """Take the next saga out, or return None."""
+        queue = self.begun or self.fresh
+        return queue.pop(next(iter(queue))) if queue else None
+
+
+class Lanes:
+    """All lanes, and how much of each kind of room is taken."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Begin with all room free."""
+        self._limits = limits
+        self._lanes: dict[tuple[bool, str], Lane] = {}
+        self._taken: Counter[bool | str] = Counter()
+
+    def add(self, live: Live) -> None:
+        """Queue a saga that has something to start."""
+        if live.bound is None:
+            return
+        operation = live.plan.dag.operation
+        key = (live.bound.any_blocking, operation if operation in self._limits.per_operation else "")
+        lane = self._lanes.setdefault(key, Lane(*key))
+        if live.id not in lane.begun and live.id not in lane.fresh:
+            (lane.begun if live.has_begun else lane.fresh)[live.id] = live
+
+    def served(self) -> Iterator[tuple[Live, int]]:
+        """Yield sagas with the room that each may use, until no lane has both; `take` what is used."""
+        for lane in self._lanes.values():
+            while (room := self._room(lane)) > 0 and (live := lane.pop()) is not None:
+                yield live, min(room, SHARE)
+
+    def take(self, live: Live, calls: int) -> None:
+        """Note that a saga has this many calls more in flight (or fewer: negative)."""
+        if live.bound is not None:
+            self._taken[live.bound.any_blocking] += calls
+            self._taken[live.plan.dag.operation] += calls
+
+    def _room(self, lane: Lane) -> int:
+        limits = self._limits
+        free = (limits.threads if lane.blocking else limits.async_calls) - self._taken[lane.blocking]
+        if lane.operation:
+            free = min(free, limits.per_operation[lane.operation] - self._taken[lane.operation])
+        return free

@@ -1,0 +1,103 @@
+"""What can arrive in the executor's inbox. Everything that changes a saga comes this way."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from sledsaga.core import events as ev
+from sledsaga.core.commands import Command
+from sledsaga.core.dag import Plan
+from sledsaga.core.outcomes import Ending
+from sledsaga.core.view import SagaView
+from sledsaga.engine.live import Flight, Live
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """Which saga a submission is, and whether it is a new one."""
+
+    saga: str
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The events that a command is (or would be), and the saga as it stands with them."""
+
+    events: tuple[ev.Event, ...]
+    view: SagaView
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a recovery found: how many sagas it took over, which it could not run, which it could not read."""
+
+    claimed: int
+    parked: tuple[str, ...]
+    unreadable: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Record a saga, unless its key or id is known with the same digest."""
+
+    id: str
+    has_own_id: bool
+    plan: Plan
+    key: str | None
+    digest: str
+    by: str
+    reply: Future[Submitted]
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """Tell a saga something; with `dry_run` only say what it would be."""
+
+    saga: str
+    command: Command
+    expect_seq: int | None
+    dry_run: bool
+    reply: Future[Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Tell when the saga rests: ended, stuck, or paused with nothing running."""
+
+    saga: str
+    reply: Future[None]
+
+
+@dataclass(frozen=True, slots=True)
+class Recover:
+    """Take over every saga of the log that is not at rest."""
+
+    reply: Future[Recovered]
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A call came to its end."""
+
+    live: Live
+    flight: Flight
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Tell when nothing runs and nothing is left to take over."""
+
+    reply: Future[None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Take nothing new. Let what runs finish, or (`now`) tell it to end and hand it back."""
+
+    now: bool
+
+
+Message = Submit | Decide | Wait | Recover | Finished | Idle | Stop

@@ -1,0 +1,90 @@
+"""Where steps run: `def` steps in threads, `async def` steps on one asyncio loop in a thread of its own.
+
+Workers are given jobs and hand back endings through a callback; they decide nothing. Threads are made
+when they are needed and are daemons: a step that never returns must not keep the process from ending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from sledsaga.core.outcomes import Ending, Failed
+from sledsaga.engine.perform import Job, perform, perform_async
+
+Report = Callable[[Ending], None]
+
+
+class Workers:
+    """A bounded set of threads, and an asyncio loop when the first `async def` step comes."""
+
+    def __init__(self, threads: int) -> None:
+        """Begin with no thread; at most `threads` are made."""
+        self._bound = threads
+        self._threads = 0
+        self._idle = threading.Semaphore(0)
+        self._jobs: SimpleQueue[tuple[Job, Report] | None] = SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: dict[int, asyncio.Task[Ending]] = {}
+
+    def start(self, job: Job, report: Report) -> None:
+        """Run a job; `report` is called with its ending, from the thread that ran it."""
+        if job.function.is_async:
+            self._event_loop().call_soon_threadsafe(self._spawn, job, report)
+            return
+        self._jobs.put((job, report))
+        if not self._idle.acquire(blocking=False) and self._threads < self._bound:
+            self._threads += 1
+            threading.Thread(target=self._work, name=f"sledsaga-step-{self._threads}", daemon=True).start()
+
+    def cancel(self, job: Job) -> None:
+        """Tell a job that it should end: its context says so, and an `async def` step is cancelled."""
+        job.context.cancelled.set()
+        if self._loop is not None and job.function.is_async:
+            self._loop.call_soon_threadsafe(self._cancel, id(job))
+
+    def close(self) -> None:
+        """Let idle threads and the loop end; busy threads end when their step does."""
+        for _ in range(self._threads):
+            self._jobs.put(None)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stop)
+
+    def _work(self) -> None:
+        while (item := self._jobs.get()) is not None:
+            job, report = item
+            report(perform(job))
+            self._idle.release()
+
+    def _event_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            threading.Thread(target=self._run, args=(self._loop,), name="sledsaga-async", daemon=True).start()
+        return self._loop
+
+    @staticmethod
+    def _run(loop: asyncio.AbstractEventLoop) -> None:
+        loop.run_forever()
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+    def _spawn(self, job: Job, report: Report) -> None:
+        task = asyncio.get_running_loop().create_task(perform_async(job))
+        self._tasks[id(job)] = task
+        task.add_done_callback(lambda done: self._over(job, done, report))
+
+    def _over(self, job: Job, done: asyncio.Task[Ending], report: Report) -> None:
+        del self._tasks[id(job)]
+        report(Failed("cancelled before it began") if done.cancelled() else done.result())
+
+    def _cancel(self, job: int) -> None:
+        if job in self._tasks:
+            self._tasks[job].cancel()
+
+    def _stop(self) -> None:
+        for task in self._tasks.values():
+            task.cancel()
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, loop.stop)
