@@ -18,12 +18,7 @@ from sledsaga.hosts.illumos.zonecfg import ZoneSpec
 from sledsaga.hosts.keys import KEY_DIR, SECRET_FILE, Secrets, secrets_document
 from sledsaga.hosts.names import Compression, DatasetKind, DatasetName, LinkName, PoolName, ZoneName
 from sledsaga.hosts.readonly import ReadOnlyHost
-from sledsaga.hosts.sim import faults, things
-from sledsaga.hosts.sim.argv import Call
-from sledsaga.hosts.sim.describe import describe
-from sledsaga.hosts.sim.faults import Fault
-from sledsaga.hosts.sim.host import SimHost
-from sledsaga.hosts.sim.state import State
+from sledsaga.hosts.sim import DiskSpec, Fault, SimHost, SimSled
 from sledsaga.hosts.sled import Sled
 from sledsaga.hosts.zfs.spec import DatasetSpec, Encryption
 
@@ -45,8 +40,12 @@ SINGLE = "svc:/milestone/single-user:default"
 class Rig:
     """A blank simulated sled, two sagas that work on it, and what they waited for."""
 
-    host: SimHost
+    sim: SimSled
     waits: list[float] = field(default_factory=list)
+
+    @property
+    def host(self) -> SimHost:
+        return self.sim.host
 
     def sled(self, saga: str = "s1") -> Sled:
         return Sled(self.host, saga, pause=self.waits.append)
@@ -55,13 +54,11 @@ class Rig:
         """Return the same saga, which must not change anything any more."""
         return Sled(ReadOnlyHost(self.host), "s1", pause=self.waits.append)
 
-    def break_next(self, action: str, *argv: str, **rest: object) -> None:
-        with self.host.state.writing() as tx:
-            faults.add(tx, Fault(action, argv, **rest))  # type: ignore[arg-type]
+    def break_next(self, action: str, *argv: str, times: int = 1, text: str = "") -> None:
+        self.sim.inject(Fault(action, argv, times=times, text=text))
 
     def shown(self) -> dict:
-        with self.host.state.reading() as tx:
-            return describe(Call(tx, self.host.tree, b"", 0.0))
+        return self.sim.describe()
 
     def disk(self, variant: str) -> Disk:
         return next(disk for disk in self.sled().disks.list() if disk.variant == variant)
@@ -69,23 +66,16 @@ class Rig:
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
-    state = State(tmp_path / "sled.db")
-    state.create()
-    with state.writing() as tx:
-        tx.put("S1", things.Disk("S1", "1b96", "M", 10**12, 0, "U.2"))
-        tx.put("S2", things.Disk("S2", "1b96", "M", 10**12, 17, "M.2"))
-    state.close()
-    with SimHost(tmp_path) as host:
-        host.make_dir("/var/lib/sledsaga")
-        host.write_file(
-            SECRET_FILE, secrets_document(Secrets("rack", {0: b"a" * 32, 1: b"b" * 32})), mode=0o600
-        )
-        host.make_dir("/opt/oxide")
-        host.write_file(IMAGE, b"image")
-        host.write_file("/opt/oxide/overlay.tar.gz", b"overlay")
-        host.make_dir(KEY_DIR, mode=0o700)
-        host.make_dir("/var/run/sledsaga/owners")
-        yield Rig(host)
+    disks = [DiskSpec("1b96", "M", "S1"), DiskSpec("1b96", "M", "S2", variant="M.2", slot=17)]
+    sim = SimSled.create(tmp_path / "sled", disks)
+    host = sim.host
+    host.make_dir("/var/lib/sledsaga")
+    host.write_file(SECRET_FILE, secrets_document(Secrets("rack", {0: b"a" * 32, 1: b"b" * 32})), mode=0o600)
+    host.write_file(IMAGE, b"image")
+    host.make_dir(KEY_DIR, mode=0o700)
+    host.make_dir("/var/run/sledsaga/owners")
+    yield Rig(sim)
+    sim.close()
 
 
 def make_pool(sled: Sled, rig: Rig) -> None:
@@ -409,9 +399,8 @@ def test_a_half_made_zone_is_made_anew(grounds: Sled, rig: Rig) -> None:
 
 def test_an_untagged_zone_is_never_touched(grounds: Sled, rig: Rig) -> None:
     """A zone that no saga made is refused in whatever state."""
-    with rig.host.state.writing() as tx:
-        props = {"zonepath": "/z", "brand": "omicron1"}
-        tx.put(ZONE, things.Zone("u", "configured", props, []))
+    script = "create -b ; set brand=omicron1 ; set zonepath=/z"
+    assert rig.host.run(changes("zonecfg", "-z", ZONE, script)).code == 0
     for act in (grounds.zones.ensure, lambda spec: grounds.zones.retire(spec.name)):
         with pytest.raises(ForeignObject, match="made by no saga"):
             act(zone_spec())
