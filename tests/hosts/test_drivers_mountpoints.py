@@ -67,7 +67,7 @@ def test_what_lies_in_the_way_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_filesystem_without_flags_is_put_up_with(tmp_path: Path) -> None:
-    """The flag is a safety net: a filesystem without it is used all the same; another failure is not hidden."""
+    """A filesystem without the flag is used all the same, but no other failure is hidden."""
     path = tmp_path / "mp"
     mountpoints(Flagged(refusal="chmod: not supported")).prepare(str(path), dataset="p/d")
     assert path.is_dir()
