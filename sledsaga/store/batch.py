@@ -44,13 +44,13 @@ def merged(appends: Sequence[Append]) -> tuple[dict[str, Append], set[str]]:
         return one, set()
     one, lost = {}, set()
     for append in appends:
-        first = one.setdefault(append.saga, append)
-        if first is append:
-            continue
-        if (first.index.epoch, first.index.seq) == (append.epoch, append.seq):
-            one[append.saga] = replace(first, events=first.events + append.events, index=append.index)
+        saga, first = append.saga, one.get(append.saga)
+        if first is None:
+            one[saga] = append
+        elif (first.index.epoch, first.index.seq) == (append.epoch, append.seq):
+            one[saga] = replace(first, events=first.events + append.events, index=append.index)
         else:
-            lost.add(append.saga)
+            lost.add(saga)
     return {saga: append for saga, append in one.items() if saga not in lost}, lost
 
 

@@ -172,9 +172,9 @@ def _listed(connection: Connection, only: Filter, bounds: dict[str, Any]) -> Ite
     """Read the newest sagas that fit, by the index that fits; those of one state come in order."""
     states = (STATES if only.states is None else only.states) - (ENDED if only.unfinished else set())
     if only.key is not None or only.resource is not None:
-        few = sql.LIST_KEY if only.key is not None else sql.LIST_RESOURCE
+        few = sql.LIST_KEY if only.resource is None else sql.LIST_RESOURCE
         rows = connection.execute(few, {**bounds, "key": only.key, "resource": only.resource})
-        return [row for row in rows if row.state in states]
+        return [row for row in rows if row.state in states and _is_asked_for(row, only)]
     if states == STATES and only.operation is None:
         return connection.execute(sql.LIST_ALL, bounds)
     one = sql.LIST_STATE if only.operation is None else sql.LIST_OPERATION
@@ -183,6 +183,10 @@ def _listed(connection: Connection, only: Filter, bounds: dict[str, Any]) -> Ite
         for state in states
     ]
     return heapq.merge(*lists, key=attrgetter("id"), reverse=True)
+
+
+def _is_asked_for(row: Found, only: Filter) -> bool:
+    return only.operation in (None, row.operation) and only.key in (None, row.key)
 
 
 def _first(rows: Iterable[Found], limit: int) -> list[Found]:
