@@ -1,0 +1,271 @@
+"""The engine's verbs over the executor's socket: what another process uses instead of an engine.
+
+Rules
+- What an engine raises, a client raises: problem documents are turned back by their code.
+- A submit always has an id or a key, so that it may be sent again when its answer was lost.
+- A command without `expect_seq` says so (`If-Match: *`): it is meant however the saga stands.
+- Nobody at the socket is LogUnavailable, with what to do; a wait or a stream that is cut goes on by itself
+  as long as somebody answers.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import httpx
+from pydantic import BaseModel
+
+from sledsaga.core.commands import Command
+from sledsaga.core.view import SagaView
+from sledsaga.engine.ids import new_id
+from sledsaga.errors import LogUnavailable, Stopping, UsageError, WaitTimedOut
+from sledsaga.store.store import Filter, LockRow, Page, SagaRow
+from sledsaga.web import sse
+from sledsaga.web.problems import error_of
+from sledsaga.web.rows import is_at_rest, lock_from_json, row_from_json, view_from_json
+
+CONNECT_S = 5.0
+ANSWER_S = 60.0
+"""A submit waits for the disk, and for all who came before it."""
+WAIT_S = 30.0
+PAGE_EVENTS = 1000
+CUTS_MAX = 3
+GOING = "the executor is going down; the saga goes on when another one takes over"
+Record = dict[str, Any]
+
+
+class Decided(NamedTuple):
+    """The records that a command became (with `dry_run`: would become, without number and time)."""
+
+    events: tuple[Record, ...]
+    view: SagaView
+
+
+class Client:
+    """One executor, from another process. Safe to be used from several threads; close it when done.
+
+    `by` is who asks, as the log shall name them; the kernel tells the executor the user in any case.
+    """
+
+    def __init__(self, socket: Path | str, *, by: str | None = None) -> None:
+        """Take the path of the socket; nothing is sent yet."""
+        self._socket = socket
+        self._by = by
+        self._http = httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(socket)),
+            base_url="http://sledsaga",
+            timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
+        )
+
+    def submit(
+        self,
+        operation: str,
+        params: BaseModel | Mapping[str, Any] | None = None,
+        *,
+        key: str | None = None,
+        id: str | None = None,  # noqa: A002 - the field's name everywhere
+        by: str | None = None,
+        fingerprint: str | None = None,
+    ) -> SagaView:
+        """Record a saga; as `Engine.submit`."""
+        return self.submitted(operation, params, key=key, id=id, by=by, fingerprint=fingerprint)[0]
+
+    def submitted(
+        self,
+        operation: str,
+        params: BaseModel | Mapping[str, Any] | None = None,
+        *,
+        key: str | None = None,
+        id: str | None = None,  # noqa: A002 - the field's name everywhere
+        by: str | None = None,
+        fingerprint: str | None = None,
+    ) -> tuple[SagaView, bool]:
+        """Submit, and also say whether the saga is new."""
+        body = {"operation": operation, "params": _plain(params), "plan": fingerprint}
+        headers = self._who(by) | ({} if key is None else {b"Idempotency-Key": _quoted(key)})
+        if id is None and key is not None:
+            answer = self._ask("POST", "/v1/sagas", json=body, headers=headers)
+        else:
+            answer = self._ask("PUT", f"/v1/sagas/{id or new_id()}", json=body, headers=headers)
+        return view_from_json(answer.json()), answer.status_code == HTTPStatus.CREATED
+
+    def view(self, saga: str) -> SagaView:
+        """Return the picture of a saga; raises NotFound."""
+        return view_from_json(self._ask("GET", f"/v1/sagas/{saga}").json())
+
+    def wait(self, saga: str, timeout_s: float | None = None) -> SagaView:
+        """Wait until the saga has ended, is stuck, or is paused with nothing running; raises WaitTimedOut."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left = WAIT_S if deadline is None else min(WAIT_S, max(0.0, deadline - time.monotonic()))
+            answer = self._ask("GET", f"/v1/sagas/{saga}", headers={"Prefer": f"wait={left:.3f}"})
+            view = view_from_json(answer.json())
+            if is_at_rest(view):
+                return view
+            if deadline is not None and time.monotonic() >= deadline:
+                msg = f"saga {saga} is still {view.state} after {timeout_s:g} s; it goes on, so wait again"
+                raise WaitTimedOut(msg)
+            if "preference-applied" not in answer.headers:
+                raise Stopping(GOING)
+
+    def list(
+        self, only: Filter | None = None, *, limit: int = 100, token: str | None = None
+    ) -> Page[SagaRow]:
+        """Return a page of sagas, newest first; as `Store.list`."""
+        only = only or Filter()
+        query = {"limit": str(limit), "page_token": token, "operation": only.operation, "key": only.key}
+        query |= {"resource": only.resource, "unfinished": "true" if only.unfinished else None}
+        pairs = [(name, text) for name, text in query.items() if text is not None]
+        pairs += [("state", state) for state in sorted(only.states or ())]
+        body = self._ask("GET", "/v1/sagas", params=pairs).json()
+        return Page(tuple(map(row_from_json, body["sagas"])), body["next_page_token"])
+
+    def events(
+        self,
+        saga: str,
+        *,
+        after: int = 0,
+        limit: int | None = None,
+        follow: bool = False,
+        until_rest: bool = False,
+    ) -> Iterator[Record]:
+        """Yield the records of a saga above `after` as JSON, at most `limit`.
+
+        With `until_rest` also those to come until it rests; with `follow` until it has ended.
+        """
+        records = (
+            self._stream(saga, after, follow=follow) if follow or until_rest else self._pages(saga, after)
+        )
+        for count, record in enumerate(records, 1):
+            if limit is not None and count > limit:
+                return
+            yield record
+
+    def command(
+        self, saga: str, command: Command, *, expect_seq: int | None = None, dry_run: bool = False
+    ) -> Decided:
+        """Tell a saga something; as `Engine.command`. `expect_seq` is the last event that the caller saw."""
+        body: Record = {"verb": command.verb, "reason": command.reason, "step": command.step}
+        body |= {"output": command.output, "dry_run": dry_run}
+        seen = "*" if expect_seq is None else f'"{expect_seq}"'
+        headers = self._who(command.by) | {b"If-Match": seen.encode()}
+        answer = self._ask("POST", f"/v1/sagas/{saga}/actions", json=body, headers=headers).json()
+        return Decided(tuple(answer["events"]), view_from_json(answer["saga"]))
+
+    def locks(self, saga: str | None = None) -> tuple[LockRow, ...]:
+        """Return who holds and who waits; as `Store.locks`."""
+        query = {} if saga is None else {"saga": saga}
+        return tuple(map(lock_from_json, self._ask("GET", "/v1/locks", params=query).json()["locks"]))
+
+    def operations(self) -> tuple[Record, ...]:
+        """Return what can be submitted: name, version, summary, and the schema of the params."""
+        return tuple(self._ask("GET", "/v1/operations").json()["operations"])
+
+    def plan(self, operation: str, params: BaseModel | Mapping[str, Any] | None = None) -> Record:
+        """Plan an execution by the executor's catalog; `fingerprint` holds a later submit to it."""
+        body = {"operation": operation, "params": _plain(params)}
+        planned: Record = self._ask("POST", "/v1/plans", json=body).json()
+        return planned
+
+    def ready(self) -> Record:
+        """Return the executor's checks: `ready`, and what speaks against it."""
+        try:
+            found: Record = self._http.get("/readyz").json()
+        except httpx.TransportError as error:
+            raise self._nobody(error) from error
+        return found
+
+    def close(self) -> None:
+        """Let go of the connections; a second call does nothing."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        """Return the client."""
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def _pages(self, saga: str, after: int) -> Iterator[Record]:
+        while True:
+            query = {"after": after, "limit": PAGE_EVENTS}
+            page = self._ask("GET", f"/v1/sagas/{saga}/events", params=query).json()
+            yield from page["events"]
+            after = page["next_after"]
+            if len(page["events"]) < PAGE_EVENTS:
+                return
+
+    def _stream(self, saga: str, after: int, *, follow: bool) -> Iterator[Record]:
+        """Follow a stream to its end; one that is cut begins again where it was."""
+        cuts = 0
+        while True:
+            try:
+                for message in self._messages(saga, after, follow=follow):
+                    body: Record = json.loads(message.data)
+                    if message.event == "end":
+                        return self._end(body["reason"])
+                    after, cuts = body["seq"], 0
+                    yield body
+            except httpx.TransportError as error:
+                cuts += 1
+                if isinstance(error, httpx.ConnectError) or cuts > CUTS_MAX:
+                    raise self._nobody(error) from error
+
+    def _end(self, reason: str) -> None:
+        if reason != "at-rest":
+            raise Stopping(GOING)
+
+    def _messages(self, saga: str, after: int, *, follow: bool) -> Iterator[sse.Message]:
+        query = {"follow": "true" if follow else "false"}
+        headers = {"Accept": sse.MEDIA_TYPE, "Last-Event-ID": str(after)}
+        with self._http.stream("GET", f"/v1/sagas/{saga}/events", params=query, headers=headers) as answer:
+            self._check(answer)
+            yield from sse.decode(answer.iter_lines())
+
+    def _ask(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - passed on
+        try:
+            answer = self._http.request(method, path, **request)
+        except httpx.LocalProtocolError as error:
+            raise UsageError(f"this cannot be sent: {error}") from error
+        except httpx.TransportError as error:
+            raise self._nobody(error) from error
+        self._check(answer)
+        return answer
+
+    def _check(self, answer: httpx.Response) -> None:
+        if answer.is_success:
+            return
+        answer.read()
+        try:
+            document = answer.json()
+        except ValueError:
+            document = {}
+        raise error_of(document, answer.status_code)
+
+    def _nobody(self, error: httpx.TransportError) -> LogUnavailable:
+        why = str(error) or type(error).__name__
+        return LogUnavailable(
+            f"no executor answers on {self._socket} ({why}); start one with `sledsaga serve`, then look again"
+        )
+
+    def _who(self, by: str | None) -> dict[bytes, bytes]:
+        name = by or self._by
+        return {} if name is None else {b"X-Sledsaga-By": name.encode()}
+
+
+def _plain(params: BaseModel | Mapping[str, Any] | None) -> dict[str, Any]:
+    return params.model_dump(mode="json") if isinstance(params, BaseModel) else dict(params or {})
+
+
+def _quoted(key: str) -> bytes:
+    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'.encode()
