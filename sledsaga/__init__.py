@@ -1,4 +1,4 @@
-"""sledsaga: operations on a machine as sagas that finish, are undone, or ask a person. Never anything in between.
+"""sledsaga: operations on a machine as sagas that finish, are undone, or ask a person; never in between.
 
 Everything public is named here and imported when it is first used, so that importing the package costs
 next to nothing. Start with `operation`, `step` and `Engine`.

@@ -21,7 +21,7 @@ NOBODY = "00000000-0000-7000-8000-000000000000"
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A plan, and by step what its probe says: `present`, `absent`, `conflict: why`, `error: why`, or None."""
+    """A plan, and by step what its probe says: `present`, `absent`, `conflict: why`, `error: why` or None."""
 
     plan: Plan
     probes: tuple[str | None, ...]
@@ -58,8 +58,8 @@ def preview(plan: Plan, operation: Operation, sled: SledFactory | None) -> Previ
     bound = bind(operation, plan)
     outputs: dict[int, Json] = {}
     probes: list[str | None] = []
-    for index, step in enumerate(plan.dag.steps):
-        probes.append(_ask(plan, index, bound.steps[index], outputs, sled))
+    for index, one in enumerate(bound.steps):
+        probes.append(_ask(plan, index, one, outputs, sled))
     return Preview(plan, tuple(probes))
 
 
