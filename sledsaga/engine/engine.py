@@ -42,6 +42,7 @@ from sledsaga.engine.messages import (
     Wait,
 )
 from sledsaga.engine.perform import Hook, SledFactory
+from sledsaga.engine.preview import Preview, preview
 from sledsaga.engine.read import read_view
 from sledsaga.errors import Conflict, InvalidName, SledsagaError, WaitTimedOut
 from sledsaga.store.store import Store
@@ -71,6 +72,7 @@ class Engine:
         """Start the executor's thread; nothing of the log is taken over before `recover`."""
         self.store = store
         self.catalog = catalog
+        self._sled = sled
         self.executor = executor or f"{socket.gethostname()}:{os.getpid()}:{new_id()[-8:]}"
         self._loop = Executor(
             store,
@@ -135,6 +137,13 @@ class Engine:
         else:
             operation = self.catalog.get(operation)
         return plan(operation, params)
+
+    def preview(
+        self, operation: str | Operation, params: BaseModel | Mapping[str, Any] | None = None
+    ) -> Preview:
+        """Plan an execution and ask its probes how things stand; raises as `submit` does."""
+        planned = self.plan(operation, params)
+        return preview(planned, self.catalog.get(planned.dag.operation, planned.dag.version), self._sled)
 
     def wait(self, saga: str, timeout_s: float | None = None) -> SagaView:
         """Wait until the saga has ended, is stuck, or is paused with nothing running.

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,7 @@ from sledsaga.store.store import Filter, LockRow, Page, SagaRow
 from sledsaga.web import sse
 from sledsaga.web.problems import error_of
 from sledsaga.web.rows import is_at_rest, lock_from_json, row_from_json, view_from_json
+from sledsaga.web.sockets import short_way
 
 CONNECT_S = 5.0
 ANSWER_S = 60.0
@@ -54,11 +56,13 @@ class Client:
     """
 
     def __init__(self, socket: Path | str, *, by: str | None = None) -> None:
-        """Take the path of the socket; nothing is sent yet."""
+        """Take the path of the socket, of any length; nothing is sent yet."""
         self._socket = socket
         self._by = by
+        self._ways = ExitStack()
+        way = self._ways.enter_context(short_way(Path(socket)))
         self._http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(socket)),
+            transport=httpx.HTTPTransport(uds=str(way)),
             base_url="http://sledsaga",
             timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
         )
@@ -184,6 +188,7 @@ class Client:
     def close(self) -> None:
         """Let go of the connections; a second call does nothing."""
         self._http.close()
+        self._ways.close()
 
     def __enter__(self) -> Self:
         """Return the client."""

@@ -14,7 +14,7 @@ from sledsaga.errors import LogUnavailable, SchemaMismatch
 from sledsaga.web import asking, openapi
 from sledsaga.web.answering import reply, service
 from sledsaga.web.asking import Proposal
-from sledsaga.web.rows import lock_to_json, plan_to_json
+from sledsaga.web.rows import lock_to_json
 from sledsaga.web.service import Service
 
 
@@ -90,11 +90,11 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 
 async def plans(request: Request) -> Response:
-    """Plan an execution; nothing is recorded."""
+    """Plan an execution and ask its probes; nothing is recorded or changed."""
     asking.check_query(request)
     body = await asking.read_body(request, Proposal)
     behind = service(request)
-    return await behind.call(lambda: reply(plan_to_json(behind.engine.plan(body.operation, body.params))))
+    return await behind.call(lambda: reply(behind.engine.preview(body.operation, body.params).to_json()))
 
 
 async def locks(request: Request) -> Response:

@@ -86,10 +86,10 @@ CALLS: dict[tuple[str, str], Call] = {
     ("/v1/operations", "get"): Call("operations", "What can be submitted.", {200: "Operations"}),
     ("/v1/plans", "post"): Call(
         "plan",
-        "Plan an execution; nothing is recorded.",
+        "Plan an execution and ask its probes how things stand; nothing is recorded or changed.",
         {200: "Plan"},
         body="Proposal",
-        problems=(400, 413, 415, 422),
+        problems=(400, 413, 415, 422, 502),
     ),
     ("/v1/sagas", "get"): Call(
         "list", "Sagas, newest first.", {200: "SagaPage"}, parameters=FILTERS, problems=(400,)

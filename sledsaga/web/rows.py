@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sledsaga.core.dag import Plan
 from sledsaga.core.machine import Status
 from sledsaga.core.view import ENDED, SagaView, StepView, StuckView, rfc3339
 from sledsaga.store.store import LockRow, SagaRow
@@ -34,23 +33,6 @@ def view_from_json(body: Mapping[str, Any]) -> SagaView:
     fields["stuck"] = tuple(map(_stuck_from_json, body["stuck"]))
     fields["locks"] = tuple((lock["resource"], lock["mode"], lock["held"]) for lock in body["locks"])
     return SagaView(**fields | {name: tuple(body[name]) for name in ("allowed", "leftovers")})
-
-
-def plan_to_json(plan: Plan) -> dict[str, Any]:
-    """Return what a plan would do as JSON; its fingerprint is what a submit may be held to."""
-    steps = plan.dag.steps
-    body: dict[str, Any] = {"v": 1, "operation": plan.dag.operation, "version": plan.dag.version}
-    body |= {"fingerprint": plan.fingerprint, "params": plan.params}
-    body["steps"] = [
-        {
-            "path": step.path,
-            "needs": [steps[need].path for need in step.needs],
-            "undo": step.undo if step.undo == "undo" else f"{step.undo}: {step.why}",
-            "probe": None,
-        }
-        for step in steps
-    ]
-    return body | {"locks": [{"resource": lock.resource, "mode": lock.mode} for lock in plan.locks]}
 
 
 def row_to_json(row: SagaRow) -> dict[str, Any]:

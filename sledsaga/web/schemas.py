@@ -147,7 +147,6 @@ SCHEMAS: dict[str, Schema] = {
             "operation": TEXT,
             "version": COUNT,
             "fingerprint": TEXT,
-            "params": ANY,
             "steps": many(record({"path": TEXT, "needs": many(TEXT), "undo": TEXT, "probe": MAYBE_TEXT})),
             "locks": many(record({"resource": TEXT, "mode": MODE})),
         }

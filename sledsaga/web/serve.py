@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from loguru import logger
 
 from sledsaga.engine.engine import Engine
-from sledsaga.web.sockets import listen, remove_own, socket_path
+from sledsaga.web.sockets import listen, remove_own
 
 if TYPE_CHECKING:
     import uvicorn
@@ -35,9 +35,9 @@ JOIN_S = 3.0
 class Server:
     """Answers for one engine on one socket. Use as a context manager, or call `start` and `stop`."""
 
-    def __init__(self, engine: Engine, wanted: Path) -> None:
-        """Take the engine and the path wanted; `path` is where the socket will really stand."""
-        self.path = socket_path(wanted)
+    def __init__(self, engine: Engine, path: Path) -> None:
+        """Take the engine and where the socket shall stand; a path of any length will do."""
+        self.path = path.absolute()
         self._engine = engine
         self._listener: socket.socket | None = None
         self._inode = 0

@@ -1,52 +1,43 @@
-"""The local socket of an executor: where it stands, and that nobody but its owner can ever connect.
+"""The local socket of an executor: nobody but its owner can ever connect, however long its path is.
 
 Rules
-- Only who holds the OS lock of the log may bind: whatever stands there then is stale and is removed.
+- Only who holds the OS lock of the log may bind: a socket that stands there then is stale and is replaced.
 - The socket has mode 0600 from its first moment; there is no time between bind and chmod.
-- A path too long for a socket's address is replaced by one in a folder of the user's own (0700), the same
-  for the same path; where the socket really stands is told by the lock file.
+- A path too long for a socket's address is reached by a short link that lives only as long as it is needed.
+  So the socket stands where it was wanted, and every client finds it, whatever its environment.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
+import secrets
 import socket
 import stat
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from sledsaga.errors import LogUnavailable
 
-PATH_BYTES_MAX = 103
+ADDRESS_BYTES_MAX = 103
 """What every system can hold: Linux and illumos 107 bytes and a NUL, the BSDs 103."""
 BACKLOG = 128
 
 
-def socket_path(wanted: Path) -> Path:
-    """Return where the socket can stand: as wanted, or, too long for an address, in the user's own folder.
-
-    Makes that folder. Raises LogUnavailable when another user holds its name.
-    """
-    wanted = wanted.absolute()
-    if len(os.fsencode(wanted)) <= PATH_BYTES_MAX:
-        return wanted
-    name = hashlib.sha256(os.fsencode(wanted)).hexdigest()[:16]
-    return _own_folder() / f"{name}.sock"
-
-
-def _own_folder() -> Path:
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    above = Path(runtime) if runtime and Path(runtime).is_dir() else Path(tempfile.gettempdir())
-    folder = above / f"sledsaga-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
-        msg = f"{folder} is not a folder of this user alone (mode 0700); remove it or set XDG_RUNTIME_DIR"
-        raise LogUnavailable(msg)
-    return folder
+@contextlib.contextmanager
+def short_way(path: Path, *, room: int = 0) -> Iterator[Path]:
+    """Yield a path to the same thing that leaves `room` bytes of a socket's address; raises OSError."""
+    if len(os.fsencode(path)) + room <= ADDRESS_BYTES_MAX:
+        yield path
+        return
+    above = tempfile.gettempdir()
+    above = above if len(os.fsencode(above)) + room < ADDRESS_BYTES_MAX // 2 else "/tmp"  # noqa: S108 - made 0700
+    with tempfile.TemporaryDirectory(prefix="sledsaga-", dir=above) as folder:
+        link = Path(folder) / "s"
+        link.symlink_to(path.absolute())
+        yield link
 
 
 def listen(path: Path) -> socket.socket:
@@ -56,26 +47,36 @@ def listen(path: Path) -> socket.socket:
     """
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        remove_stale(path)
-        _bind_private(made, path)
-        made.listen(BACKLOG)
+        _check_free(path)
+        _bind(made, path)
     except OSError as error:
         made.close()
         msg = f"no socket can be made at {path}: {error.strerror or error}"
         raise LogUnavailable(msg) from error
-    except BaseException:
+    except LogUnavailable:
         made.close()
         raise
     return made
 
 
-def remove_stale(path: Path) -> None:
-    """Remove a socket that a dead executor left; raises LogUnavailable when something else stands there."""
+def _check_free(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.lstat().st_mode):
             msg = f"{path} is no socket, so it is left alone; move it away and start again"
             raise LogUnavailable(msg)
-        path.unlink()
+
+
+def _bind(made: socket.socket, path: Path) -> None:
+    """Bind beside the path and move it there, so that whoever finds a socket there is answered."""
+    name = f".{secrets.token_hex(4)}.sock"
+    with short_way(path.parent, room=len(name) + 1) as folder:
+        _bind_private(made, folder / name)
+        try:
+            made.listen(BACKLOG)
+            (folder / name).replace(path)
+        except OSError:
+            (folder / name).unlink()
+            raise
 
 
 def _bind_private(made: socket.socket, path: Path) -> None:
