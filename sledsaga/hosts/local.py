@@ -12,21 +12,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
+import sys
 import tempfile
+import threading
 import time
 import uuid
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from sledsaga.errors import CommandCancelled, CommandTimedOut
 from sledsaga.hosts import files
 from sledsaga.hosts.files import told
 from sledsaga.hosts.host import Completed, FileStat, HostCommand
-
-if TYPE_CHECKING:
-    import threading
 
 MARK = "SLEDSAGA_COMMAND"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -97,7 +97,7 @@ class LocalHost:
 
 
 def _start(command: HostCommand, mark: str, out: IO[bytes], err: IO[bytes]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - argv is built by drivers, and no shell reads it
         command.argv,
         stdin=subprocess.DEVNULL if command.stdin is None else subprocess.PIPE,
         stdout=out,
@@ -110,7 +110,8 @@ def _start(command: HostCommand, mark: str, out: IO[bytes], err: IO[bytes]) -> s
 def _await(process: subprocess.Popen[bytes], command: HostCommand, cancel: threading.Event | None) -> None:
     """Feed stdin and wait in short looks; raise when the time is over or the event is set."""
     ends_at = None if command.timeout_s is None else time.monotonic() + command.timeout_s
-    unsent = command.stdin
+    if command.stdin is not None:
+        threading.Thread(target=_feed, args=(process, command.stdin), daemon=True).start()
     while True:
         if cancel is not None and cancel.is_set():
             raise CommandCancelled(
@@ -122,13 +123,31 @@ def _await(process: subprocess.Popen[bytes], command: HostCommand, cancel: threa
                 f"{command.argv[0]} was ended, with all its children, after {command.timeout_s:g} s: "
                 "look at the machine, then retry with more time"
             )
-        glance = left if cancel is None else min(GLANCE_S, GLANCE_S if left is None else left)
-        try:
-            process.communicate(unsent, timeout=glance)
-        except subprocess.TimeoutExpired:
-            unsent = None
-        else:
+        if _has_ended(process, GLANCE_S if left is None else min(GLANCE_S, left)):
             return
+
+
+def _feed(process: subprocess.Popen[bytes], data: bytes) -> None:
+    """Write stdin and close it; a thread of its own, as a pipe takes only so much before it is read."""
+    assert process.stdin is not None, "it was started with a pipe"
+    with contextlib.suppress(OSError), process.stdin as stream:
+        stream.write(data)
+
+
+def _has_ended(process: subprocess.Popen[bytes], glance_s: float) -> bool:
+    """Wait this long for the process; where the kernel has pidfds, without the naps of `Popen.wait`."""
+    if sys.platform == "linux":
+        handle = os.pidfd_open(process.pid)
+        try:
+            poll = select.poll()
+            poll.register(handle, select.POLLIN)
+            poll.poll(glance_s * 1000)
+        finally:
+            os.close(handle)
+        return process.poll() is not None
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(glance_s)
+    return process.returncode is not None
 
 
 def _text(stream: IO[bytes]) -> str:
@@ -149,9 +168,6 @@ def end_tree(process: subprocess.Popen[bytes], mark: str) -> None:
             process.wait(timeout=0.01)
         if not found and process.returncode is not None:
             break
-    if process.stdin is not None:
-        with contextlib.suppress(OSError):
-            process.stdin.close()
 
 
 def _kin(root: int, mark: str) -> set[int]:

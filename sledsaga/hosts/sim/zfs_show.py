@@ -49,8 +49,9 @@ class Values:
         if dataset.type == "snapshot" and key == "available":
             return "-"
         pool = lineage(name)[-1]
-        space = self._spaces.setdefault(pool, Space(self._call, pool))
-        size = size_fact(space, name, key)
+        if pool not in self._spaces:
+            self._spaces[pool] = Space(self._call, pool)
+        size = size_fact(self._spaces[pool], name, key)
         return str(size) if self._exact else short(size)
 
 
