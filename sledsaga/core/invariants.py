@@ -153,7 +153,7 @@ class Judge:
                 yield from self._ended(outcome)
         self._remember(event)
 
-    def _remember(self, event: ev.Event) -> None:
+    def _remember(self, event: ev.Event) -> None:  # noqa: C901 - one case an event
         match event:
             case ev.Claimed():
                 self.in_doubt |= {step for step, call in self.open_calls.items() if call == "do"}
@@ -184,7 +184,7 @@ class Judge:
                 self.ended = True
 
     def _turn(self) -> None:
-        """Take a failure or a cancel: unless a pivot has started, the saga unwinds, and that lifts a pause."""
+        """Take a failure or a cancel: before any pivot it makes the saga unwind, and that lifts a pause."""
         if not self.pivoted and not self.unwinding:
             self.unwinding = True
             self.held_by.discard("paused")
