@@ -155,9 +155,9 @@ class SqlStore:
     def close(self) -> None:
         """Let go of files and connections; a second call does nothing."""
         self._closed = True
-        if self._writer is not None:
-            self._writer.close()
         self._readers.dispose()
+        if self._writer is not None:  # who leaves last tidies up, and readers cannot
+            self._writer.close()
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:

@@ -23,9 +23,10 @@ from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, e
 from sqlalchemy.exc import SQLAlchemyError
 
 from sledsaga.errors import LogCorrupt, LogUnavailable, SchemaMismatch, UsageError
-from sledsaga.store.tables import HEAD, METADATA, REVISIONS
+from sledsaga.store.tables import HEAD, METADATA, REVISION, REVISIONS
 
 BUSY_S: Final = 10.0  # how long to wait for another connection before saying so
+EFFECTIVE: Final = os.access in os.supports_effective_ids
 WAL_BYTES: Final = 64 * 1024 * 1024  # a larger write-ahead log is cut back to this after a checkpoint
 Mode = Literal["rw", "ro"]
 
@@ -112,7 +113,9 @@ def _nobody_can_write(path: Path) -> bool:
     SQLite then has to be told that it may do without its shared-memory file.
     """
     beside = (path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm"))
-    return not os.access(path.parent, os.W_OK) and not any(file.exists() for file in beside)
+    return not os.access(path.parent, os.W_OK, effective_ids=EFFECTIVE) and not any(
+        file.exists() for file in beside
+    )
 
 
 def _set_up_writer(db: sqlite3.Connection, *, foreign_keys: bool) -> None:
@@ -138,24 +141,29 @@ def _use_wal(db: sqlite3.Connection) -> None:
 def make_log(path: Path) -> None:
     """Make a new log at head when there is none (no file, or an empty one); raises LogUnavailable."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise LogUnavailable(
             f"log {path}: it cannot be made: {error.strerror}; choose another place"
         ) from error
-    if path.stat().st_size > 0:
-        return
     with troubles(path):
-        engine = make_engine(path, "rw")
-        with engine.connect() as connection, connection.begin():
-            if not _tables(connection):
+        if not _is_empty(path):
+            return
+        with make_engine(path, "rw").connect() as connection, connection.begin():
+            if not _tables(connection):  # nobody was faster
                 METADATA.create_all(connection)
-                connection.exec_driver_sql(
-                    "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
-                    "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
-                )
-                connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (HEAD,))
+                REVISION.create(connection)
+                connection.execute(REVISION.insert(), {"version_num": HEAD})
+
+
+def _is_empty(path: Path) -> bool:
+    """Tell whether a database has no tables: a new one, or one that another process is about to fill."""
+    if path.stat().st_size == 0:
+        return True
+    with make_engine(path, "ro").connect() as connection:
+        return not _tables(connection)
 
 
 def _tables(connection: Connection) -> set[str]:

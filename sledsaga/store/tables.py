@@ -24,6 +24,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     PrimaryKeyConstraint,
+    String,
     Table,
     Text,
     UniqueConstraint,
@@ -103,4 +104,11 @@ SAGA_LOCK: Final = Table(
     PrimaryKeyConstraint("resource", "saga_num"),
     ForeignKeyConstraint(["saga_num"], ["saga.num"]),
     Index(None, "saga_num"),
+)
+# Alembic's own table, just as Alembic makes it: it belongs to no revision.
+REVISION: Final = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )

@@ -1,0 +1,108 @@
+"""Events as rows: whole, compact, and read back with suspicion."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sledsaga.core import events as e
+from sledsaga.errors import LogCorrupt, UsageError
+from sledsaga.store.codec import CODES, FIELDS, EventRow, code_of, from_row, to_json, to_row
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    **dict.fromkeys(FIELDS, st.text()),
+    "step": st.integers(0, 10_000),
+    "attempt": st.integers(1, 100),
+    "next_at": st.floats(0, 4e9),
+    "output": JSON,
+    "outcome": st.sampled_from(["succeeded", "undone", "abandoned"]),
+}
+EVENTS = st.sampled_from(list(CODES.values())).flatmap(
+    lambda event: st.builds(event, **{name: VALUES[name] for name in event.__dataclass_fields__})
+)
+
+
+def test_every_event_has_a_code() -> None:
+    """The table names each event once, and knows each of its fields."""
+    assert set(CODES.values()) == set(get_args(e.Event))
+    assert len(set(CODES.values())) == len(CODES)
+    assert {name for event in CODES.values() for name in event.__dataclass_fields__} == set(FIELDS)
+
+
+@settings(max_examples=200, deadline=None)
+@given(EVENTS)
+def test_an_event_is_read_back_equal(event: e.Event) -> None:
+    """An event comes back from its row as it went in, and its text can be stored anywhere."""
+    row = to_row(event)
+    assert from_row(row, saga="s", seq=1) == event
+    assert row.type == code_of(event)
+    (row.data or "").encode()
+
+
+def test_a_row_is_compact() -> None:
+    """A row holds the step apart and no blanks, and text as itself."""
+    assert to_row(e.StepSucceeded(3, {"ü": [1, 2]})) == ("step-succeeded", 3, '{"output":{"ü":[1,2]}}')
+    assert to_row(e.UndoSucceeded(0)) == ("undo-succeeded", 0, None)
+    assert to_row(e.LocksAcquired()) == ("locks-acquired", None, None)
+
+
+UNSTORABLE = {
+    "nan": math.nan,
+    "inf": math.inf,
+    "object": object(),
+    "set": {1},
+    "bytes": b"x",
+    "huge": 10**5000,
+}
+
+
+@pytest.mark.parametrize("output", UNSTORABLE.values(), ids=UNSTORABLE)
+def test_what_json_cannot_hold_is_refused(output: e.Json) -> None:
+    """An output that is no JSON is refused in one line."""
+    with pytest.raises(UsageError, match=r"\Athis cannot be stored as JSON: .+\Z"):
+        to_row(e.StepSucceeded(0, output))
+
+
+def test_json_that_is_too_deep_or_turns_on_itself_is_refused() -> None:
+    """A list in itself is refused, not followed for ever."""
+    ring: list[Any] = []
+    ring.append(ring)
+    with pytest.raises(UsageError, match="cannot be stored"):
+        to_json(ring)
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (EventRow("step-exploded", 0, None), "its type 'step-exploded' is not known"),
+        (EventRow("step-started", 0, '{"attempt":'), "its data is no JSON"),
+        (EventRow("step-started", 0, b"\xff"), "its data is no JSON"),  # type: ignore[arg-type]
+        (EventRow("step-started", 0, "[1]"), "its data is no JSON object"),
+        (EventRow("step-started", 0, None), r"has the fields \['step'\], not \['attempt', 'step'\]"),
+        (EventRow("step-started", None, '{"attempt":1}'), "has the fields"),
+        (EventRow("submitted", 3, '{"by":"me"}'), "has the fields"),
+        (EventRow("step-started", 0, '{"attempt":"1"}'), "attempt is '1'"),
+        (EventRow("step-started", 0, '{"attempt":true}'), "attempt is True"),
+        (EventRow("step-started", "x", '{"attempt":1}'), "step is 'x'"),  # type: ignore[arg-type]
+        (EventRow("ended", None, '{"outcome":"lost"}'), "outcome is 'lost'"),
+    ],
+)
+def test_a_bad_row_names_its_place(row: EventRow, why: str) -> None:
+    """A row that does not say what its event needs is corrupt, and the message says where and why."""
+    with pytest.raises(LogCorrupt, match=rf"\Asaga S, event 7 cannot be read back: .*{why}.*restore"):
+        from_row(row, saga="S", seq=7)
+
+
+def test_any_output_is_json_again() -> None:
+    """What is stored is JSON for others too."""
+    assert json.loads(to_json({"a": "\ud800"})) == {"a": "\ud800"}
