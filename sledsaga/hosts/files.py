@@ -1,7 +1,7 @@
 """Files on this machine's disks: whole or not at all, and durable when the call returns.
 
-- A write goes to `.NAME.new` beside its target, under a lock on that file: two writers of one path take turns,
-  and what a dead writer left is used up by the next one, so no litter grows.
+- A write goes to `.NAME.new` beside its target, under a lock on that file: two writers of one path take
+  turns, and what a dead writer left is used up by the next one, so no litter grows.
 - After a rename or an unlink the folder is synced too, or the change would not survive a power cut.
 - Whatever the operating system refuses becomes HostError with the path and the reason.
 """
@@ -67,7 +67,7 @@ def stat(real: Path) -> FileStat | None:
 def names(real: Path) -> tuple[str, ...]:
     """Return the sorted names in a folder; none when there is no such folder."""
     try:
-        return tuple(sorted(os.listdir(real)))
+        return tuple(sorted(each.name for each in real.iterdir()))
     except ABSENT:
         return ()
 
@@ -141,7 +141,7 @@ def _own(temporary: Path) -> int:
         handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
-            if os.path.samestat(os.fstat(handle), os.stat(temporary)):
+            if os.path.samestat(os.fstat(handle), temporary.stat()):
                 return handle
         except FileNotFoundError:
             pass

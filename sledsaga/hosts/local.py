@@ -2,8 +2,9 @@
 
 - No shell, `LC_ALL=C`, a session of its own for each command, and never this process's stdin.
 - Output goes to unnamed files, not pipes: a command that leaves a daemon behind does not keep us waiting.
-- On timeout or cancel everything that the command started ends: its process group, and, found through /proc, its
-  children and all who carry the mark that it put into their environment, so a change of session is no way out.
+- On timeout or cancel everything that the command started ends: its process group, and, found through
+  /proc, its children and all who carry the mark that it put into their environment, so a change of session
+  is no way out.
 - A command that is not there gives exit code 127, one that may not be run 126, both with a text, as a shell
   would; nothing ran, so this is an answer and not an error of the host.
 """
@@ -15,7 +16,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -40,7 +40,7 @@ class LocalHost:
     """Runs commands and keeps files on this machine. Safe to be called from many threads."""
 
     def run(self, command: HostCommand, *, cancel: threading.Event | None = None) -> Completed:
-        """Run a process to its end. Raises CommandTimedOut and CommandCancelled, after its whole tree ended."""
+        """Run a process to its end. Raises CommandTimedOut, CommandCancelled: its tree has ended."""
         mark = uuid.uuid4().hex
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             try:
@@ -136,7 +136,7 @@ def _feed(process: subprocess.Popen[bytes], data: bytes) -> None:
 
 def _has_ended(process: subprocess.Popen[bytes], glance_s: float) -> bool:
     """Wait this long for the process; where the kernel has pidfds, without the naps of `Popen.wait`."""
-    if sys.platform == "linux":
+    if hasattr(os, "pidfd_open"):
         handle = os.pidfd_open(process.pid)
         try:
             poll = select.poll()

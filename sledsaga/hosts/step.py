@@ -1,10 +1,11 @@
 """One step's view of a host: the step's cancel event and remaining time go with each command.
 
-- A command gets the smaller of its own time and what the step has left; none is started when nothing is left.
-- `before` and `after` are called round each change (a command with `mutates`, or a file change, shown to them as
-  a HostCommand such as `("write_file", PATH)`). `after` is not called when the change raised.
-- File changes are short and are what cleaning up is made of (a key must be erased from a cancelled step, too),
-  so they are neither cancelled nor timed.
+- A command gets the smaller of its own time and what the step has left; none is started when nothing is
+  left.
+- `before` and `after` are called round each change (a command with `mutates`, or a file change, shown to
+  them as a HostCommand such as `("write_file", PATH)`). `after` is not called when the change raised.
+- File changes are short and are what cleaning up is made of (a key must be erased from a cancelled step,
+  too), so they are neither cancelled nor timed.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class StepHost:
     after: Callable[[HostCommand], None] | None = None
 
     def run(self, command: HostCommand, *, cancel: threading.Event | None = None) -> Completed:
-        """Run a command within the step's time. Raises CommandCancelled, CommandTimedOut and what the host raises."""
+        """Run a command within the step's time. Raises CommandCancelled, CommandTimedOut."""
         event = cancel or self.cancel
         if event is not None and event.is_set():
             raise CommandCancelled(f"{command.argv[0]} was not started: its step was cancelled")

@@ -34,6 +34,6 @@ def run(sled: SimSled) -> Run:
 
 @pytest.fixture
 def pool(run: Run) -> Run:
-    """The same, on a sled with an encryption-ready pool `p` on its first disk."""
+    """Do the same on a sled with an encryption-ready pool `p` on its first disk."""
     assert run("zpool create -o feature@encryption=enabled p /dev/dsk/c1tA0d0").code == 0
     return run

@@ -50,7 +50,7 @@ def is_alive(pid: int) -> bool:
 
 
 def test_a_command_runs_without_shell_in_its_own_session_and_locale() -> None:
-    """argv goes to the program as it is, in a session of its own, with LC_ALL=C, stdin from us alone."""
+    """The argv goes to the program as it is, in a session of its own, with LC_ALL=C, stdin from us alone."""
     code = (
         "import os,sys; print(sys.argv[1], os.getsid(0)==os.getpid(), os.environ['LC_ALL'], sys.stdin.read())"
     )
@@ -106,7 +106,7 @@ def test_the_whole_tree_ends(tmp_path: Path, how: str) -> None:
 
 
 def test_a_write_is_whole_and_uses_up_what_a_dead_writer_left(tmp_path: Path) -> None:
-    """A write replaces the file at once with its mode, over the temp file of a dead writer, and leaves none."""
+    """A write replaces the file at once with its mode, over a dead writer's temp file, and leaves none."""
     host, path = LocalHost(), tmp_path / "f"
     (tmp_path / ".f.new").write_bytes(b"half of something longer")
     host.write_file(str(path), b"one", mode=0o600)
@@ -180,7 +180,7 @@ def test_a_plan_looks_and_refuses_every_change(sled: SimSled) -> None:
 
 
 def test_a_step_sees_its_hooks_round_each_change_and_no_look(sled: SimSled) -> None:
-    """before and after are told of each mutating command and file change, in order, and of nothing else."""
+    """The hooks are told of each mutating command and file change, in order, and of nothing else."""
     told: list[tuple[str, ...]] = []
     host: Host = StepHost(
         sled.host,

@@ -1,4 +1,4 @@
-"""The simulated sled as a machine: files, faults, crashes, reboots, several processes, and its description."""
+"""The simulated sled as a machine: files, faults, crashes, reboots, several processes, its description."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_a_lost_reply_is_of_a_command_that_was_done(pool: Run, sled: SimSled) ->
 
 
 def test_a_hang_ends_at_the_timeout_or_the_cancel(pool: Run, sled: SimSled) -> None:
-    """A command that hangs ends with CommandTimedOut when its time is over, with CommandCancelled when cancelled."""
+    """A command that hangs ends when its time is over or its step is cancelled, and says which."""
     sled.inject(Fault("hang", ("zfs", "create"), times=0))
     with pytest.raises(CommandTimedOut, match=r"after 0\.05 s"):
         sled.host.run(HostCommand(("zfs", "create", "p/a"), mutates=True, timeout_s=0.05))
@@ -180,7 +180,7 @@ def test_a_crash_kills_the_process_before_or_after_the_command(
     action: str,
     made: bool,  # noqa: FBT001 - a parameter of a table
 ) -> None:
-    """A crash fault kills the process that runs the command; before it nothing is done, after it all of it."""
+    """A crash fault kills the process that runs the command, with none or all of it done."""
     sled.inject(Fault(action, ("zfs", "create")))
     process = child(sled)
     process.communicate("zfs create p/a\n", timeout=20)
@@ -229,7 +229,7 @@ def test_two_processes_and_many_threads_share_a_sled(pool: Run, sled: SimSled) -
 
 
 def test_a_reboot_loses_what_a_real_one_loses(pool: Run, sled: SimSled) -> None:
-    """Links, zones' life, keys, mounts of encrypted datasets and tmpfs files go; pools, data and config stay."""
+    """Links, running zones, keys, encrypted mounts and tmpfs files go; pools, data and config stay."""
     host = sled.host
     host.write_file("/var/run/k", b"k" * 32)
     host.write_file("/opt/oxide/kept", b"")
@@ -263,7 +263,7 @@ def test_a_reboot_loses_what_a_real_one_loses(pool: Run, sled: SimSled) -> None:
 
 
 def test_equal_descriptions_mean_equal_sleds(pool: Run, sled: SimSled) -> None:
-    """A sled on which everything was taken back describes itself as before; ids and tags are the local ones."""
+    """A sled on which all was taken back describes itself as before; ids and tags are local ones."""
     before = json.dumps(sled.describe())
     pool("zfs create -o oxide:uuid=7 -o sledsaga:saga=s1 -o quota=1G p/a")
     pool("zfs create p/a/b")
@@ -277,7 +277,7 @@ def test_equal_descriptions_mean_equal_sleds(pool: Run, sled: SimSled) -> None:
 
 
 def test_a_new_sled_has_two_formatted_m2s_with_images(tmp_path: Path) -> None:
-    """init_from_disks makes blank and formatted U.2s, and two M.2s with their datasets, images and artifacts."""
+    """A new sled has blank and formatted U.2s, and two M.2s with datasets, images and artifacts."""
     disks = [DiskSpec("v", "m", "S0"), DiskSpec("v", "m", "S1", pool=f"oxp_{UUID}")]
     sled = SimSled.init_from_disks(
         tmp_path / "s", disks, images={"crdb": b"img"}, artifacts={"ab" * 32: b"art"}
@@ -300,7 +300,7 @@ def test_a_new_sled_has_two_formatted_m2s_with_images(tmp_path: Path) -> None:
 
 
 def test_a_sled_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
-    """A sled that cannot be made leaves no folder, one that is there is not overwritten, and a missing one is told."""
+    """A sled that cannot be made leaves no folder, and one that is there is not overwritten."""
     with pytest.raises(UsageError, match="must be oxp_UUID"):
         SimSled.create(tmp_path / "s", [DiskSpec("v", "m", "S0", pool="tank")])
     assert not (tmp_path / "s").exists()

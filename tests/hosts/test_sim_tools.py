@@ -1,4 +1,4 @@
-"""zpool, disks, zones, services, links and addresses on the simulated sled, as tables of commands and answers."""
+"""zpool, disks, zones, services, links and addresses of the simulated sled: commands and answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sledsaga.hosts.sim import SimSled
 Run = Callable[..., Completed]
 Row = tuple[str, int, str]
 A0, A1 = "/dev/dsk/c1tA0d0", "/dev/dsk/c1tA1d0"
-ZONE = "zonecfg -z z create -F -b ; set brand=omicron1 ; set zonepath=/p/z ; set autoboot=false ; set ip-type=exclusive"
+ZONE = "zonecfg -z z create -F -b ; set brand=omicron1 ; set zonepath=/p/z ; set autoboot=false"
 
 TRANSCRIPTS: dict[str, list[Row]] = {
     "pools": [
@@ -204,7 +204,7 @@ def test_tools_answer_as_the_real_ones(run: Run, title: str) -> None:
 
 
 def test_a_blank_disk_is_told_from_one_that_cannot_be_read(run: Run, sled: SimSled) -> None:
-    """fstyp says three different things of a blank, a failing and a pulled disk, and no pool is made on those."""
+    """Of a blank, a failing and a pulled disk three things are said, and no pool is made on the last."""
     said = set()
     for condition in ("ok", "failing", "pulled"):
         sled.set_disk("A0", condition)
@@ -231,9 +231,11 @@ def test_a_zone_runs_what_its_profile_says(run: Run, sled: SimSled) -> None:
     sled.host.write_file(
         "/p/z/root/var/svc/profile/site.xml",
         b'<service_bundle type="profile" name="z"><service name="oxide/crdb" type="service" version="1">'
-        b'<property_group name="config" type="application"><propval name="store" type="astring" value="/data"/>'
+        b'<property_group name="config" type="application">'
+        b'<propval name="store" type="astring" value="/data"/>'
         b'</property_group><instance name="default" enabled="true"/></service>'
-        b'<service name="oxide/off" type="service" version="1"><instance name="default" enabled="false"/></service>'
+        b'<service name="oxide/off" type="service" version="1">'
+        b'<instance name="default" enabled="false"/></service>'
         b"</service_bundle>",
     )
     run("zoneadm -z z boot")
@@ -259,7 +261,7 @@ def test_services_of_a_zone_come_up_after_the_boot_delay(run: Run, sled: SimSled
 
 
 def test_an_empty_dataset_at_the_zonepath_is_used_and_stays(run: Run, sled: SimSled) -> None:
-    """A zone is installed into the dataset that is mounted at its zonepath; its uninstall empties, not destroys it."""
+    """A zone is installed into the dataset mounted at its zonepath; the uninstall only empties it."""
     run(f"zpool create p {A0}")
     run("zfs create -o oxide:uuid=1 p/z")
     run(ZONE)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from sledsaga.hosts.sim.state import Tx
     from sledsaga.hosts.sim.tree import Tree
 
-SUFFIXES = {suffix: 1024**power for power, suffix in enumerate("BKMGTPEZ")}
+KIB = 1024
+SUFFIXES = {suffix: KIB**power for power, suffix in enumerate("BKMGTPEZ")}
 NUMBER = re.compile(r"(\d+(?:\.\d+)?)([BKMGTPEZ]?)(?:IB|B)?")
 
 
@@ -71,7 +72,7 @@ class Options:
 
 
 def options(args: Sequence[str], accepted: str, usage: str) -> Options:
-    """Read options as getopt(3) does: grouped or apart, until the first operand. Refuses unknown ones with 2."""
+    """Read options as getopt(3) does: grouped or apart, until the first operand. Refuses unknown ones."""
     try:
         pairs, operands = getopt.getopt(list(args), accepted)
     except getopt.GetoptError as error:
@@ -122,15 +123,29 @@ def size_of(text: str) -> int | None:
 def short(size: int) -> str:
     """Write a number of bytes as the tools do without -p: `96K`, `1.50G`."""
     amount, power = float(size), 0
-    while amount >= 1024 and power < len(SUFFIXES) - 1:
-        amount, power = amount / 1024, power + 1
+    while amount >= KIB and power < len(SUFFIXES) - 1:
+        amount, power = amount / KIB, power + 1
     suffix = "BKMGTPEZ"[power]
     if power == 0:
         return f"{size}B" if size else "0"
-    digits = 0 if amount == int(amount) or amount >= 100 else 1 if amount >= 10 else 2
+    digits = 0 if amount == int(amount) else max(0, 3 - len(str(int(amount))))
     return f"{amount:.{digits}f}{suffix}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Write rows in script mode: columns parted by one tab, one row a line."""
     return "".join("\t".join(row) + "\n" for row in rows)
+
+
+def parsable(rows: Sequence[Sequence[str]]) -> str:
+    """Write rows as dladm -p does: parted by colons; those in values are escaped, unless it is one column."""
+    return "".join(":".join(_escaped(each, alone=len(row) == 1) for each in row) + "\n" for row in rows)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Write rows for people: padded columns, the first row being the header."""
+    return "".join(" ".join(f"{each:<18}" for each in row).rstrip() + "\n" for row in rows)
+
+
+def _escaped(text: str, *, alone: bool) -> str:
+    return text if alone else text.replace("\\", "\\\\").replace(":", "\\:")

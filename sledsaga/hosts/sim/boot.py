@@ -1,8 +1,9 @@
 """A reboot: what is lost, and what comes up by itself.
 
-Lost: keys, mounts, links, interfaces and addresses made with -t, routes, running zones (they are installed then),
-temporary service states, and the files on tmpfs. Pools stay imported. Then the filesystems that mount by
-themselves are mounted, parents first; encrypted ones wait for their key. Zones with autoboot=true are booted.
+Lost: keys, mounts, links, interfaces and addresses made with -t, routes, running zones (they are installed
+then), temporary service states, and the files on tmpfs. Pools stay imported. Then the filesystems that
+mount by themselves are mounted, parents first; encrypted ones wait for their key. Zones with autoboot=true
+are booted.
 """
 
 from __future__ import annotations

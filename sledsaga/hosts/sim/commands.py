@@ -1,4 +1,4 @@
-"""Which commands the sled has: argv[0] to interpreter, `pfexec` before any of them, and `zlogin` into zones."""
+"""Which commands the sled has: argv[0] to interpreter, `pfexec` before any, and `zlogin` into zones."""
 
 from __future__ import annotations
 
@@ -46,10 +46,11 @@ def _zlogin(call: Call, args: list[str]) -> Reply:
         raise Refusal(
             f"zlogin: {' '.join(words[:1]) or 'this sled has no interactive login'}: command not found", 127
         )
-    return _inside(call, zone, found, posixpath.basename(words[0]), words[1:])
+    return _inside(call, zone, found, [posixpath.basename(words[0]), *words[1:]])
 
 
-def _inside(call: Call, zone: str, found: Zone, tool: str, args: list[str]) -> Reply:
+def _inside(call: Call, zone: str, found: Zone, words: list[str]) -> Reply:
+    tool, *args = words
     if tool in ("true", "echo"):
         return Reply(0, " ".join(args) + "\n" if tool == "echo" else "")
     if tool == "dladm":

@@ -1,7 +1,7 @@
 """What a sled is, as one JSON document: two equal documents mean that the sled is the same.
 
-Random ids of pools, datasets and zones, times, sizes in use and ids of running zones are left out: they differ
-after the same work was done again. Everything is sorted.
+Random ids of pools, datasets and zones, times, sizes in use and ids of running zones are left out: they
+differ after the same work was done again. Everything is sorted.
 """
 
 from __future__ import annotations

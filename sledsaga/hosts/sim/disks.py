@@ -66,7 +66,8 @@ def fstyp(call: Call, args: list[str]) -> Reply:
         raise Refusal("unknown_fstyp (no matches)")
     number = int(disk.guid, 16)
     told = (
-        f"version: 5000\nname: '{disk.label}'\nstate: 0\npool_guid: {number}\ntop_guid: {number}\nguid: {number}\n"
+        f"version: 5000\nname: '{disk.label}'\nstate: 0\n"
+        f"pool_guid: {number}\ntop_guid: {number}\nguid: {number}\n"
         f"gen_clean: true\ngen_guid: '{number}'\ngen_version: '5000'\ngen_volume_label: '{disk.label}'\n"
     )
     return Reply(0, "zfs\n" + (told if "a" in opts or "v" in opts else ""))

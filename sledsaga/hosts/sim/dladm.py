@@ -1,7 +1,7 @@
 """`dladm`: physical links, etherstubs and VNICs.
 
-Links carry no user properties, so nothing on a link says which saga made it: ownership is by name, recorded in
-the saga's log before the create. What is made with -t is gone after a reboot.
+Links carry no user properties, so nothing on a link says which saga made it: ownership is by name, recorded
+in the saga's log before the create. What is made with -t is gone after a reboot.
 """
 
 from __future__ import annotations
@@ -10,7 +10,18 @@ import hashlib
 import re
 from dataclasses import replace
 
-from sledsaga.hosts.sim.argv import Call, Command, Options, Refusal, Reply, count, options, wrong
+from sledsaga.hosts.sim.argv import (
+    Call,
+    Command,
+    Options,
+    Refusal,
+    Reply,
+    columns,
+    count,
+    options,
+    parsable,
+    wrong,
+)
 from sledsaga.hosts.sim.things import Interface, Link
 from sledsaga.hosts.sim.zoneadm import user_of
 
@@ -18,6 +29,7 @@ USAGE = "dladm <subcommand> <args> ..."
 NAME = re.compile(r"[A-Za-z][\w.]{0,29}\d")
 MAC = re.compile(r"[0-9A-Fa-f]{1,2}(:[0-9A-Fa-f]{1,2}){5}")
 MTU = range(1280, 9217)
+VLANS = range(4095)
 DEFAULTS = {"mtu": "1500", "maxbw": "--", "priority": "high", "allowed-ips": "--", "zone": "--"}
 
 
@@ -37,7 +49,7 @@ def _create_vnic(call: Call, args: list[str]) -> Reply:
     over, vlan, mac = opts.last("l"), opts.last("v", "0"), opts.last("m", "auto")
     if call.tx.get(Link, over) is None:
         raise Refusal(f"dladm: vnic creation over {over} failed: object not found")
-    if not vlan.isdigit() or not 0 <= int(vlan) <= 4094:
+    if not vlan.isdigit() or int(vlan) not in VLANS:
         raise Refusal(f"dladm: invalid VLAN identifier '{vlan}'")
     if mac not in ("auto", "random", "factory") and not MAC.fullmatch(mac):
         raise Refusal(f"dladm: invalid MAC address '{mac}'")
@@ -102,33 +114,22 @@ def _show(call: Call, args: list[str], kinds: tuple[str, ...], fields: tuple[str
     if "l" in opts:
         links = {name: link for name, link in links.items() if link.over == opts.last("l")}
     if opts.operands:
-        name = opts.operands[0]
-        if name not in links:
-            raise Refusal(
-                f"dladm: invalid link '{name}': object not found"
-                if kinds == KINDS
-                else f"dladm: invalid {kinds[0]} name '{name}': object not found"
-            )
-        links = {name: links[name]}
+        links = {opts.operands[0]: _shown(links, opts.operands[0], kinds)}
     rows = [[field_of(name, link, each) for each in chosen] for name, link in links.items()]
     if "p" in opts:
-        return Reply(
-            0, "".join(":".join(_escaped(each, alone=len(row) == 1) for each in row) + "\n" for row in rows)
-        )
-    return Reply(
-        0,
-        "".join(
-            f"{' '.join(f'{each:<15}' for each in row).rstrip()}\n"
-            for row in [[f.upper() for f in chosen], *rows]
-        ),
-    )
+        return Reply(0, parsable(rows))
+    return Reply(0, columns([[each.upper() for each in chosen], *rows]))
 
 
-def _escaped(text: str, *, alone: bool) -> str:
-    return text if alone else text.replace("\\", "\\\\").replace(":", "\\:")
+def _shown(links: dict[str, Link], name: str, kinds: tuple[str, ...]) -> Link:
+    if name not in links:
+        what = "link" if kinds == KINDS else f"{kinds[0]} name"
+        raise Refusal(f"dladm: invalid {what} '{name}': object not found")
+    return links[name]
 
 
 def field_of(name: str, link: Link, field: str) -> str:
+    """Return one column of a link as dladm shows it."""
     mtu = link.props.get("mtu", "9000" if link.kind == "etherstub" else DEFAULTS["mtu"])
     return {
         "link": name,
@@ -225,9 +226,7 @@ def _show_linkprop(call: Call, args: list[str]) -> Reply:
         lines = [[row[field] for field in fields] for row in rows]
     except KeyError as error:
         wrong(f"dladm: unknown output field {error}", usage)
-    return Reply(
-        0, "".join(":".join(_escaped(each, alone=len(line) == 1) for each in line) + "\n" for line in lines)
-    )
+    return Reply(0, parsable(lines))
 
 
 def _prop_row(name: str, link: Link, key: str) -> dict[str, str]:

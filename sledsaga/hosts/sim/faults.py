@@ -1,8 +1,8 @@
 """Faults and delays, kept with the sled, so that they hit whichever process runs the command.
 
 A fault matches a command by the first words of its argv, by a regular expression over the words joined with
-blanks, or by both; file changes are matched too, as `("write_file", PATH)` and the like. It fires at its `nth`
-match and the `times - 1` matches after that.
+blanks, or by both; file changes are matched too, as `("write_file", PATH)` and the like. It fires at its
+`nth` match and the `times - 1` matches after that.
 
     error         not run; the reply is `code` and `text` (for a file change: HostError)
     hang          not run; no answer until the time is over or the step is cancelled

@@ -1,10 +1,11 @@
 """SimHost: the simulated sled as a Host. The same argv, exit codes and texts as on a real one.
 
 - A command is one transaction with its line in the journal; a refused one leaves only that line.
-- Commands that only look run side by side and commit nothing; if one does change something, its driver was wrong
-  about `mutates`, and Mutates is raised.
+- Commands that only look run side by side and commit nothing; if one does change something, its driver was
+  wrong about `mutates`, and Mutates is raised.
 - File changes are transactions too, so no mount moves under them, and are in the journal.
-- Waiting (latency, hangs) is done outside of any transaction, and ends at a cancel or when the time is over.
+- Waiting (latency, hangs) is done outside of any transaction, and ends at a cancel or when the time is
+  over.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from sledsaga.errors import CommandCancelled, CommandTimedOut, HostError, HostUnreachable
 from sledsaga.hosts import files
@@ -50,12 +51,19 @@ class SimHost:
         self.state.check()
         self.tree = Tree(self.path)
         self._latency_s = latency_s
+        self._lock = threading.Lock()
+        self._spent_s = 0.0
+
+    @property
+    def spent_s(self) -> float:
+        """How long commands and commits took here, added up: the bare cost, waits not counted."""
+        return self._spent_s
 
     def close(self) -> None:
         """Close the sled's file."""
         self.state.close()
 
-    def __enter__(self) -> SimHost:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -74,7 +82,7 @@ class SimHost:
             if before is not None:
                 self._journal(command, before)
                 return before
-        completed = self._interpret(command)
+        completed = self._timed(command)
         if fault is not None:
             _after(fault, command, wait)
         return completed
@@ -115,6 +123,14 @@ class SimHost:
     def remove_dir(self, path: str) -> None:
         """Remove an empty folder; nothing there is fine. Raises ForeignObject when it is not empty."""
         self._change("remove_dir", path, lambda real: files.remove_dir(real, path))
+
+    def _timed(self, command: HostCommand) -> Completed:
+        start = time.perf_counter()
+        try:
+            return self._interpret(command)
+        finally:
+            with self._lock:
+                self._spent_s += time.perf_counter() - start
 
     def _interpret(self, command: HostCommand) -> Completed:
         if not command.mutates:

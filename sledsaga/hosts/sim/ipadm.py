@@ -6,6 +6,7 @@ import ipaddress
 import re
 from dataclasses import replace
 
+from sledsaga.hosts.sim import argv
 from sledsaga.hosts.sim.argv import Call, Command, Refusal, Reply, count, options, wrong
 from sledsaga.hosts.sim.things import Address, Interface, Link, Route
 
@@ -127,16 +128,9 @@ def _printed(fields: str, rows: list[dict[str, str]], *, parsable: bool, told: b
         lines = [[row[field] for field in chosen] for row in rows]
     except KeyError as error:
         wrong(f"ipadm: unknown output field {error}", USAGE)
-    if not parsable:
-        lines = [[field.upper() for field in chosen], *lines]
-        return Reply(0, "".join(" ".join(f"{each:<18}" for each in line).rstrip() + "\n" for line in lines))
-    one = len(chosen) == 1
-    return Reply(
-        0,
-        "".join(
-            ":".join(each if one else each.replace(":", "\\:") for each in line) + "\n" for line in lines
-        ),
-    )
+    if parsable:
+        return Reply(0, argv.parsable(lines))
+    return Reply(0, argv.columns([[field.upper() for field in chosen], *lines]))
 
 
 def _set_ifprop(call: Call, args: list[str]) -> Reply:

@@ -1,7 +1,7 @@
 """What a new sled has: its disks, the datasets of an M.2, its root file system, a physical link.
 
-The datasets and quotas of an M.2 are those of omicron's sled-storage: installed software, crash dumps, backing
-files, rack membership, ledgers, debug data and artifacts.
+The datasets and quotas of an M.2 are those of omicron's sled-storage: installed software, crash dumps,
+backing files, rack membership, ledgers, debug data and artifacts.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class SimSled:
 
     @classmethod
     def create(cls, path: str | Path, disks: Sequence[DiskSpec] = ()) -> SimSled:
-        """Make a sled with these disks; those with a pool name are formatted. Raises UsageError, HostError."""
+        """Make a sled with these disks; those with a pool are formatted. Raises UsageError, HostError."""
         place = Path(path).absolute()
         if place.exists() and (not place.is_dir() or any(place.iterdir())):
             raise UsageError(f"{place} is not empty: choose another folder for the new sled, or remove it")
@@ -87,8 +87,8 @@ class SimSled:
     ) -> SimSled:
         """Make a sled with these U.2 disks and two formatted M.2s.
 
-        `images` maps zone image names to bytes (`install/NAME.tar.gz` on both M.2s), `artifacts` maps sha256 to
-        bytes (`update/SHA256` on both). Raises UsageError, HostError.
+        `images` maps zone image names to bytes (`install/NAME.tar.gz` on both M.2s), `artifacts` maps
+        sha256 to bytes (`update/SHA256` on both). Raises UsageError, HostError.
         """
         sled = cls.create(path, [*disks, *two_m2()])
         for name, data in (images or {}).items():
@@ -125,7 +125,7 @@ class SimSled:
             return [Entry(each[0], each[1], each[2], tuple(json.loads(each[3])), each[4]) for each in rows]
 
     def changes(self) -> int:
-        """Return the id of the journal's last entry: the number of mutating commands and file changes so far."""
+        """Return the id of the journal's last entry: how many commands and files changed so far."""
         with self._state.reading() as tx:
             return int(tx.db.execute("SELECT coalesce(max(id), 0) FROM journal").fetchone()[0])
 

@@ -134,7 +134,8 @@ class State:
             version = db.execute("PRAGMA user_version").fetchone()[0]
         if version != SCHEMA_VERSION:
             raise HostError(
-                f"{self._file} has format {version}, this program reads {SCHEMA_VERSION}: make a new sled with sled init"
+                f"{self._file} has format {version}, this program reads {SCHEMA_VERSION}: "
+                "make a new sled with sled init"
             )
 
     @contextlib.contextmanager

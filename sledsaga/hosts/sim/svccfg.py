@@ -106,12 +106,13 @@ def _setprop(groups: Groups, rest: list[str]) -> Groups:
 
 
 def _addpropvalue(groups: Groups, rest: list[str]) -> Groups:
-    if not 2 <= len(rest) <= 3 or (len(rest) == 3 and not rest[1].endswith(":")):
+    typed = bool(rest[2:])
+    if not rest[1:] or rest[3:] or (typed and not rest[1].endswith(":")):
         wrong("svccfg: addpropvalue takes pg/name [type:] value", USAGE)
     group, name = _property(rest[0])
     if group not in groups:
         raise Refusal(f'svccfg: No such property group "{group}".')
-    kind = rest[1][:-1] if len(rest) == 3 else ""
+    kind = rest[1][:-1] if typed else ""
     present = groups[group].get(name, [kind])
     if not present[0]:
         raise Refusal("svccfg: Type required for new properties.")
@@ -121,7 +122,7 @@ def _addpropvalue(groups: Groups, rest: list[str]) -> Groups:
 
 
 def _delpropvalue(groups: Groups, rest: list[str]) -> Groups:
-    if len(rest) != 2:
+    if not rest[1:] or rest[2:]:
         wrong("svccfg: delpropvalue takes pg/name value", USAGE)
     group, name = _property(rest[0])
     present = groups.get(group, {}).get(name)
@@ -139,7 +140,7 @@ def _delprop(groups: Groups, rest: list[str]) -> Groups:
 
 
 def _addpg(groups: Groups, rest: list[str]) -> Groups:
-    if not 2 <= len(rest) <= 3:
+    if not rest[1:] or rest[3:]:
         wrong("svccfg: addpg takes a name, a type and flags", USAGE)
     if rest[0] in groups:
         raise Refusal(f'svccfg: Property group "{rest[0]}" already exists.')

@@ -59,7 +59,7 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A filesystem, volume or snapshot of an imported pool, keyed by full name. `props` are the local ones."""
+    """A filesystem, volume or snapshot of an imported pool, keyed by name. `props` are the local ones."""
 
     guid: str
     type: str

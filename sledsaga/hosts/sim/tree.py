@@ -3,8 +3,9 @@
     SLED/root/              the root file system, a ramdisk on a real sled
     SLED/datasets/GUID/     the content of one dataset, wherever it is mounted, or if it is not
 
-A path belongs to the mount with the longest mountpoint above it. What is written below a mountpoint while nothing
-is mounted there lands in the folder underneath, and is hidden by the next mount: as on a real machine.
+A path belongs to the mount with the longest mountpoint above it. What is written below a mountpoint while
+nothing is mounted there lands in the folder underneath, and is hidden by the next mount: as on a real
+machine.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Tree:
     def is_empty(self, tx: Tx, path: str) -> bool:
         """Say whether a folder is empty or not there."""
         real = self.real(tx, path)
-        return not real.exists() or (real.is_dir() and not os.listdir(real))
+        return not real.exists() or (real.is_dir() and not any(real.iterdir()))
 
     def discard(self, guid: str) -> None:
         """Remove the files of a destroyed dataset."""

@@ -114,7 +114,7 @@ def zfs_destroy(call: Call, args: list[str]) -> Reply:
 
 
 def destroy(call: Call, name: str) -> None:
-    """Destroy one dataset that has no children: unmount it, forget it, and remove its files after the commit."""
+    """Destroy one dataset that has no children: unmount it, forget it, remove its files after the commit."""
     dataset = opened(call, name)
     if "@" in name:
         call.tx.drop(Dataset, name)

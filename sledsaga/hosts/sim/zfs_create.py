@@ -13,9 +13,13 @@ from sledsaga.hosts.sim.zfs_props import checked, encryption_root, key_loaded, l
 from sledsaga.hosts.sim.zfs_show import DATASET, opened
 from sledsaga.hosts.sim.zfs_space import EMPTY_FILESYSTEM, Space
 
-USAGE = "create [-p] [-o property=value] ... <filesystem>\n\tcreate [-ps] [-b blocksize] [-o property=value] ... -V <size> <volume>"
+USAGE = (
+    "create [-p] [-o property=value] ... <filesystem>\n"
+    "\tcreate [-ps] [-b blocksize] [-o property=value] ... -V <size> <volume>"
+)
 SNAPSHOT_USAGE = "snapshot [-r] [-o property=value] ... <filesystem@snapname|volume@snapname> ..."
 NAME_BYTES = 255
+BLOCKS = tuple(512 << power for power in range(9))
 
 
 def zfs_create(call: Call, args: list[str]) -> Reply:
@@ -126,7 +130,7 @@ def _check_volume(props: dict[str, str], raw: dict[str, str], refusal: str) -> N
     size, block = int(props["volsize"]), int(props.get("volblocksize", "8192"))
     if size_of(raw["volsize"]) == 0:
         raise Refusal(f"{refusal}: volume size must be greater than zero")
-    if not 512 <= block <= 131_072 or block & (block - 1):
+    if block not in BLOCKS:
         raise Refusal(f"{refusal}: 'volblocksize' must be power of 2 from 512B to 128KB")
     if size % block:
         raise Refusal(f"{refusal}: volume size must be a multiple of volume block size")

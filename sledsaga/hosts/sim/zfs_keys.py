@@ -1,8 +1,8 @@
 """Encryption keys: `zfs load-key`, `unload-key`, `change-key`, and what creating an encryption root needs.
 
 Keys are raw and of 32 bytes; they come from a file below the sled's root, or from stdin (`prompt` and
-`file:///dev/stdin`). The sled keeps a digest, so that a wrong key is told from the right one. What load-key and
-unload-key refuse has exit code 255, as in OpenZFS.
+`file:///dev/stdin`). The sled keeps a digest, so that a wrong key is told from the right one. What load-key
+and unload-key refuse has exit code 255, as in OpenZFS.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sledsaga.hosts.sim.zfs_show import opened
 
 LOAD_USAGE = "load-key [-nr] [-L keylocation] <-a | filesystem|volume>"
 UNLOAD_USAGE = "unload-key [-r] <-a | filesystem|volume>"
-CHANGE_USAGE = "change-key [-l] [-o keyformat=<value>] [-o keylocation=<value>] [-o user:prop=<value>] <filesystem|volume>"
+CHANGE_USAGE = "change-key [-l] [-o keyformat|keylocation|user:prop=<value>] ... <filesystem|volume>"
 KEY_BYTES = 32
 REFUSED = 255
 STDIN = ("prompt", "file:///dev/stdin")

@@ -1,7 +1,8 @@
 """Properties of datasets: which there are, what they may be set to, and what they are.
 
-A value has a source: `local`, `default`, `inherited from X`, or `-` for facts. User properties (a name with a
-colon) may be anything and are always inherited, so a reader who wants a dataset's own must look at the source.
+A value has a source: `local`, `default`, `inherited from X`, or `-` for facts. User properties (a name with
+a colon) may be anything and are always inherited, so a reader who wants a dataset's own must look at the
+source.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ CIPHERS = tuple(f"aes-{bits}-{mode}" for bits in (128, 192, 256) for mode in ("c
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """A native property: where it applies, what it may be, its default, who may set it and whether it is inherited.
+    """A native property: where it applies, what it may be, its default, who may set it.
 
     `setting` is `yes`, `create` (only when the dataset is made) or `no` (a fact).
     """
@@ -99,13 +100,14 @@ def named(name: str) -> str | None:
 
 def checked(props: dict[str, str], *, kind: str, creating: bool, refusal: str) -> dict[str, str]:
     """Return properties as they are stored. Refuses what does not exist, does not apply or may not be set."""
+    full = {ALIASES.get(key, key): value for key, value in props.items()}
     return {
-        ALIASES.get(key, key): _checked(ALIASES.get(key, key), value, kind, creating, refusal)
-        for key, value in props.items()
+        key: _checked(key, value, kind=kind, creating=creating, refusal=refusal)
+        for key, value in full.items()
     }
 
 
-def _checked(key: str, value: str, kind: str, creating: bool, refusal: str) -> str:  # noqa: FBT001 - see `checked`
+def _checked(key: str, value: str, *, kind: str, creating: bool, refusal: str) -> str:
     if ":" in key:
         return value
     native = NATIVE.get(key)

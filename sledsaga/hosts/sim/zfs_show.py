@@ -1,6 +1,7 @@
 """`zfs list` and `zfs get`: script mode only (-H), exact numbers with -p.
 
-Each dataset that is not there gets a line on stderr and makes the exit code 1; the others are printed all the same.
+Each dataset that is not there gets a line on stderr and makes the exit code 1; the others are printed all
+the same.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How full pools and datasets are.
 
-A filesystem takes 96 KiB when it is empty, plus its files; a volume takes its reservation, or 56 KiB when it is
-sparse. A parent's use holds its children's, and a reservation counts as used in full.
+A filesystem takes 96 KiB when it is empty, plus its files; a volume takes its reservation, or 56 KiB when
+it is sparse. A parent's use holds its children's, and a reservation counts as used in full.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """`zoneadm`: configured -> incomplete -> installed -> ready -> running, and back.
 
-- install makes a dataset for the zonepath below the dataset that is mounted at its parent; one that is mounted
-  there already is used when it is empty (and then stays when the zone is uninstalled). An image that is missing
-  is found out after that: the zone is left `incomplete`, as on a real sled (omicron#5702).
+- install makes a dataset for the zonepath below the dataset that is mounted at its parent; one that is
+  mounted there already is used when it is empty (and then stays when the zone is uninstalled). An image
+  that is missing is found out after that: the zone is left `incomplete`, as on a real sled (omicron#5702).
 - boot is refused while a NIC, a delegated dataset or the zone's root is missing.
 - halt is at once; the files of the zone stay.
 """
@@ -20,7 +20,10 @@ from sledsaga.hosts.sim.zfs_create import fresh
 from sledsaga.hosts.sim.zfs_mount import ALIVE, mount, unmount
 from sledsaga.hosts.sim.zfs_props import is_mounted, mountpoint, setting
 
-USAGE = "zoneadm list [-cipvn]\n\tzoneadm -z zonename install|uninstall|boot|halt|shutdown|reboot|ready|mark|verify"
+USAGE = (
+    "zoneadm list [-cipvn]\n"
+    "\tzoneadm -z zonename install|uninstall|boot|halt|shutdown|reboot|ready|mark|verify"
+)
 FOLDERS = ("root/etc", "root/data", "root/opt", "root/var/svc/profile", "root/var/log", "root/tmp")
 GLOBAL = "0:global:running:/::ipkg:shared"
 
@@ -196,11 +199,9 @@ def _verify(call: Call, args: list[str]) -> Reply:
 
 
 def _check_parts(call: Call, name: str, zone: Zone) -> None:
-    """Refuse when something that the zone is made of is missing or in use; take delegated datasets out of the sled."""
+    """Refuse when a part of the zone is missing or in use; take delegated datasets out of the sled."""
     if zone.state != "configured" and not call.tree.real(call.tx, f"{zone.path}/root").is_dir():
-        raise Refusal(
-            f"zoneadm: zone '{name}': could not find the zone's root {zone.path}/root: is its dataset mounted?"
-        )
+        raise Refusal(f"zoneadm: zone '{name}': no zone root {zone.path}/root: is its dataset mounted?")
     for each in zone.resources:
         CHECKS.get(each["kind"], _fine)(call, name, each)
 
@@ -235,7 +236,7 @@ def _check_fs(call: Call, name: str, resource: dict[str, str]) -> None:
 
 
 def _fine(_call: Call, _name: str, _resource: dict[str, str]) -> None:
-    """A resource that needs nothing of the sled."""
+    """Accept a resource that needs nothing of the sled."""
 
 
 def user_of(call: Call, link: str) -> str:

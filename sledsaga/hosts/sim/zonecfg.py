@@ -169,7 +169,7 @@ def _add(editor: Editor, rest: list[str]) -> None:
 
 def _add_value(scope: dict[str, str], rest: list[str]) -> None:
     """Read `add options ro` and `add property (name=N,value=V)` within a resource."""
-    if len(rest) < 2:
+    if not rest[1:]:
         raise Refusal("usage: add <property-name> <property-value>", 2)
     key, value = rest[0], " ".join(rest[1:])
     match = re.fullmatch(r"\(name=(.+?),\s*value=(.*)\)", value)
@@ -232,7 +232,8 @@ def _verify(editor: Editor, _rest: list[str] | None = None) -> None:
     for key in ("zonepath", "brand"):
         if not zone.props.get(key):
             raise Refusal(
-                f"{editor.name}: {key}: required property is missing\nzonecfg: {editor.name}: Invalid argument"
+                f"{editor.name}: {key}: required property is missing\n"
+                f"zonecfg: {editor.name}: Invalid argument"
             )
 
 

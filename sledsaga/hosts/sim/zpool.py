@@ -1,9 +1,10 @@
 """`zpool`: pools of one disk each.
 
-- A new pool has `feature@encryption` disabled until it is set (or given with -o), so that a create which was
-  cut short can be told from a finished one.
+- A new pool has `feature@encryption` disabled until it is set (or given with -o), so that a create which
+  was cut short can be told from a finished one.
 - -f takes a disk whose label belongs to a pool that is not imported; never one of an imported pool.
-- An export hides the datasets; an import brings them back, keys unloaded. Both names and ids live on the disk.
+- An export hides the datasets; an import brings them back, keys unloaded. Both names and ids live on the
+  disk.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def zpool_export(call: Call, args: list[str]) -> Reply:
 
 
 def zpool_import(call: Call, args: list[str]) -> Reply:
-    """Take a pool by name or id, and mount what mounts by itself; without a name, list what could be taken."""
+    """Take a pool by name or id, and mount what mounts by itself; without a name, list the choice."""
     opts = options(args, "fNaD:d:o:R:lm", IMPORT_USAGE)
     count(opts.operands, 0, 1, IMPORT_USAGE)
     if not opts.operands and "a" not in opts:
@@ -140,7 +141,10 @@ def _take(call: Call, guid: str, found: Exported, opts: Options) -> str:
 
 
 def _offer(found: Exported) -> str:
-    return f"   pool: {found.name}\n     id: {found.pool['guid']}\n  state: ONLINE\n action: The pool can be imported using its name.\n"
+    return (
+        f"   pool: {found.name}\n     id: {found.pool['guid']}\n  state: ONLINE\n"
+        " action: The pool can be imported using its name.\n"
+    )
 
 
 def _free_disk(call: Call, vdev: str, *, forced: bool) -> Disk:

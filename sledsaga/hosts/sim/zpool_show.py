@@ -144,5 +144,6 @@ def _status(call: Call, name: str, pool: Pool) -> str:
     trouble = "No known data errors" if state == "ONLINE" else "the pool's disk does not answer"
     return (
         f"  pool: {name}\n state: {state}\n  scan: none requested\nconfig:\n\n"
-        f"\tNAME\tSTATE\tREAD WRITE CKSUM\n\t{name}\t{state}\t0 0 0\n\t  {device}\t{state}\t0 0 0\n\nerrors: {trouble}\n"
+        f"\tNAME\tSTATE\tREAD WRITE CKSUM\n\t{name}\t{state}\t0 0 0\n"
+        f"\t  {device}\t{state}\t0 0 0\n\nerrors: {trouble}\n"
     )
