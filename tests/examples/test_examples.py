@@ -1,0 +1,73 @@
+"""The examples, run as a reader would run them: what they print is compared word for word."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+LINES_MAX = 80
+LONGER = {"demo.py"}
+
+TRANSCRIPTS = {
+    "01_hello.py": """\
+hello v1: succeeded
+  greeting: succeeded, output 'Hello, sled'
+  letters: succeeded, output 11
+  event 1: Submitted
+  event 2: Claimed
+  event 3: StepStarted
+  event 4: StepSucceeded
+  event 5: StepStarted
+  event 6: StepSucceeded
+  event 7: Ended
+""",
+    "02_undo.py": """\
+room: False, saga: undone, left: []
+  box: undone
+  note: undone
+  shipped: failed_clean (the lorry is full)
+room: True, saga: succeeded, left: ['box']
+  box: succeeded
+  note: succeeded
+  shipped: succeeded
+""",
+    "03_crash_and_resume.py": """\
+the child was killed by signal 9 in its second step
+sagas taken over: 1
+the same key is the same saga: succeeded
+calls, in order:
+  first(epoch 1)
+  second(epoch 1)
+  second(epoch 2, in doubt)
+  third(epoch 2)
+""",
+    "04_own_operation_async_http.py": """\
+succeeded in attempt 2: sled-7 has ticket T-1
+  PUT /sled-7, the key ends in /ticket
+  PUT /sled-7, the key ends in /ticket
+""",
+}
+
+
+@pytest.mark.parametrize("name", TRANSCRIPTS)
+def test_an_example_prints_what_it_promises(name: str, tmp_path: Path) -> None:
+    """Each example ends well, says nothing on stderr, prints its transcript, and leaves no file behind."""
+    command = [sys.executable, "-W", "error", str(EXAMPLES / name)]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.stdout, ran.stderr, ran.returncode) == (TRANSCRIPTS[name], "", 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_examples_are_short() -> None:
+    """Every example but the demo has fewer than 80 lines, and none is left out here."""
+    lengths = {
+        path.name: len(path.read_text().splitlines())
+        for path in EXAMPLES.glob("*.py")
+        if path.name not in LONGER
+    }
+    assert set(lengths) == set(TRANSCRIPTS)
+    assert [name for name, lines in lengths.items() if lines >= LINES_MAX] == []
