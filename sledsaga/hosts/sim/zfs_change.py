@@ -80,7 +80,7 @@ def zfs_rename(call: Call, args: list[str]) -> Reply:
     refusal = f"cannot rename '{old}'"
     if call.tx.get(Dataset, new) is not None:
         raise Refusal(f"{refusal}: dataset already exists")
-    if old.partition("/")[0] != new.partition("/")[0]:
+    if lineage(old)[-1] != lineage(new)[-1]:
         raise Refusal(f"{refusal}: datasets must be within same pool")
     if call.tx.get(Dataset, new.rpartition("@" if "@" in new else "/")[0]) is None:
         raise Refusal(f"{refusal}: parent does not exist")

@@ -106,7 +106,7 @@ def zpool_import(call: Call, args: list[str]) -> Reply:
     found = {
         guid: each
         for guid, each in call.tx.under(Exported).items()
-        if "a" in opts or wanted in (guid, each.name)
+        if "a" in opts or wanted in (_id(guid), each.name)
     }
     if not found and "a" not in opts:
         raise Refusal(f"cannot import '{wanted}': no such pool available")
@@ -140,9 +140,14 @@ def _take(call: Call, guid: str, found: Exported, opts: Options) -> str:
     return "".join(refused)
 
 
+def _id(guid: str) -> str:
+    """Return a pool's id as people see it."""
+    return str(int(guid, 16))
+
+
 def _offer(found: Exported) -> str:
     return (
-        f"   pool: {found.name}\n     id: {found.pool['guid']}\n  state: ONLINE\n"
+        f"   pool: {found.name}\n     id: {_id(found.pool['guid'])}\n  state: ONLINE\n"
         " action: The pool can be imported using its name.\n"
     )
 
