@@ -175,9 +175,8 @@ def test_a_zone_whose_root_is_not_mounted_does_not_boot_but_can_be_removed(pool:
 def test_a_zone_starts_by_itself_only_when_told(pool: Run, sled: SimSled) -> None:
     """After a reboot zones with autoboot run, when their parts are there; others are installed."""
     for name, autoboot, net in (("a", "true", "cxgbe0"), ("b", "false", "cxgbe0"), ("c", "true", "gone0")):
-        pool(
-            f"zonecfg -z {name} create -b ; set brand=omicron1 ; set zonepath=/p/{name} ; set autoboot={autoboot}"
-        )
+        script = f"create -b ; set brand=omicron1 ; set zonepath=/p/{name} ; set autoboot={autoboot}"
+        pool(f"zonecfg -z {name}", script)
         pool(f"zonecfg -z {name} add net ; set physical={net} ; end")
         assert pool(f"zoneadm -z {name} install").code == 0
     sled.reboot()
