@@ -13,9 +13,11 @@ WHOLE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     op.create_table(
         "dag",
+        sa.Column("num", WHOLE, nullable=False, autoincrement=False),
         sa.Column("fingerprint", sa.Text, nullable=False),
         sa.Column("body", sa.Text, nullable=False),
-        sa.PrimaryKeyConstraint("fingerprint", name="pk_dag"),
+        sa.PrimaryKeyConstraint("num", name="pk_dag"),
+        sa.UniqueConstraint("fingerprint", name="uq_dag_fingerprint"),
     )
     op.create_table(
         "saga",
@@ -42,13 +44,13 @@ def _add_what_belongs_to_a_saga() -> None:
     op.create_table(
         "plan",
         sa.Column("saga_num", WHOLE, nullable=False, autoincrement=False),
-        sa.Column("dag", sa.Text, nullable=False),
+        sa.Column("dag_num", WHOLE, nullable=False),
         sa.Column("digest", sa.Text, nullable=False),
         sa.Column("scopes", sa.Text, nullable=False),
         sa.Column("locks", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("saga_num", name="pk_plan"),
         sa.ForeignKeyConstraint(["saga_num"], ["saga.num"], name="fk_plan_saga_num_saga"),
-        sa.ForeignKeyConstraint(["dag"], ["dag.fingerprint"], name="fk_plan_dag_dag"),
+        sa.ForeignKeyConstraint(["dag_num"], ["dag.num"], name="fk_plan_dag_num_dag"),
     )
     op.create_table(
         "event",

@@ -1,7 +1,8 @@
-"""Events as rows and back: a type code, the step's index, and the rest as JSON.
+"""Events as rows and back: a type code, the step's index, and the other fields as a JSON list.
 
 Rules
-- `CODES` is the whole format. A code and a field's name are durable: they may be added, never renamed.
+- `CODES` and the order of an event's fields are the whole format, and durable: codes may be added, never
+  renamed; a changed event gets a new code. (Names in every row would be a tenth of the log.)
 - A row that does not say exactly what its event needs is LogCorrupt, naming the saga and the place.
 - JSON is compact; a number that is no number (NaN, infinity) is refused, for no other reader knows it.
 """
@@ -9,7 +10,7 @@ Rules
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from sledsaga.core import events as e
@@ -68,7 +69,8 @@ class _Shape(NamedTuple):
 
 def _shape(code: str, event: type[e.Event]) -> _Shape:
     names = tuple(event.__dataclass_fields__)
-    return _Shape(code, "step" in names, tuple(name for name in names if name != "step"))
+    assert "step" not in names[1:], "a step stands first"
+    return _Shape(code, names[:1] == ("step",), tuple(name for name in names if name != "step"))
 
 
 _SHAPES: Final = {event: _shape(code, event) for code, event in CODES.items()}
@@ -104,7 +106,7 @@ def to_row(event: e.Event) -> EventRow:
     return EventRow(
         shape.code,
         event.step if shape.has_step else None,  # type: ignore[union-attr]  # the shape says that it has one
-        to_json({name: getattr(event, name) for name in shape.rest}) if shape.rest else None,
+        to_json([getattr(event, name) for name in shape.rest]) if shape.rest else None,
     )
 
 
@@ -114,28 +116,30 @@ def from_row(row: EventRow, *, saga: str, seq: int) -> e.Event:
     if event is None:
         raise _corrupt(saga, seq, f"its type {row.type!r} is not known to this program")
     try:
-        data = json.loads(row.data) if row.data is not None else {}
+        data = json.loads(row.data) if row.data is not None else []
     except (ValueError, TypeError, RecursionError) as error:
         raise _corrupt(saga, seq, f"its data is no JSON ({error})") from error
-    if not isinstance(data, dict):
-        raise _corrupt(saga, seq, f"its data is no JSON object: {str(row.data)[:80]}")
-    if row.step is not None:
-        data["step"] = row.step
-    if wrong := _wrong(event, data):
+    if not isinstance(data, list):
+        raise _corrupt(saga, seq, f"its data is no JSON list: {str(row.data)[:80]}")
+    fields = data if row.step is None else [row.step, *data]
+    if wrong := _wrong(event, row.step, fields):
         raise _corrupt(saga, seq, f"{row.type}: {wrong}")
-    return event(**data)
+    return event(*fields)
 
 
-def _wrong(event: type[e.Event], data: Mapping[str, Any]) -> str | None:
+def _wrong(event: type[e.Event], step: int | None, fields: Sequence[Any]) -> str | None:
     """Say what is wrong with the fields of an event, or None."""
+    shape = _SHAPES[event]
+    if shape.has_step != (step is not None):
+        return f"its step is {step}"
     names = event.__dataclass_fields__
-    if data.keys() != names.keys():
-        return f"has the fields {sorted(data)}, not {sorted(names)}"
-    for name, value in data.items():
+    if len(fields) != len(names):
+        return f"has {len(fields)} fields, not {len(names)} ({', '.join(names)})"
+    for name, value in zip(names, fields, strict=True):
         if not isinstance(value, FIELDS[name]) or (isinstance(value, bool) and FIELDS[name] is not object):
             return f"{name} is {value!r}"
-    if data.get("outcome", "undone") not in OUTCOMES:
-        return f"outcome is {data['outcome']!r}"
+        if name == "outcome" and value not in OUTCOMES:
+            return f"outcome is {value!r}"
     return None
 
 

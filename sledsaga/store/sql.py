@@ -49,7 +49,7 @@ class SqlStore:
             raise LogUnavailable(f"there is no log at {path}: submit a saga, or name another log")
         self._readers = make_engine(path, "ro")
         self._writer = None if read_only else Writer(path)
-        self._dags: dict[str, Dag] = {}
+        self._dags: dict[int, Dag] = {}
         self._closed = False
         with self._reading() as connection:
             check_schema(connection, path)
@@ -78,7 +78,7 @@ class SqlStore:
         """Return the plan of a saga as it was stored; raises NotFound, LogCorrupt."""
         with self._reading() as connection:
             row = _found(connection.execute(sql.PLAN_OF, {"id": saga}).first(), saga)
-            dag = self._dags.get(row.dag) or self._read_dag(connection, row.dag, saga)
+            dag = self._dags.get(row.dag_num) or self._read_dag(connection, row.dag_num, saga)
         try:
             return Plan(dag, scopes_from_json(json.loads(row.scopes)), locks_from_json(json.loads(row.locks)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -86,10 +86,10 @@ class SqlStore:
                 f"saga {saga}: its plan cannot be read back ({error}); restore the log"
             ) from error
 
-    def _read_dag(self, connection: Connection, fingerprint: str, saga: str) -> Dag:
-        body = connection.execute(sql.DAG_BODY, {"fingerprint": fingerprint}).scalar_one_or_none()
+    def _read_dag(self, connection: Connection, num: int, saga: str) -> Dag:
+        fingerprint, body = connection.execute(sql.DAG_BODY, {"num": num}).first() or ("", "null")
         try:
-            dag = dag_from_json(json.loads(body or "null"))
+            dag = dag_from_json(json.loads(body))
         except ValueError as error:
             raise LogCorrupt(f"saga {saga}: its DAG is no JSON ({error}); restore the log") from error
         if dag.fingerprint != fingerprint:
@@ -98,7 +98,7 @@ class SqlStore:
             )
         if len(self._dags) >= DAGS:
             self._dags.clear()
-        self._dags[fingerprint] = dag
+        self._dags[num] = dag
         return dag
 
     def events(self, saga: str, *, after: int = 0, limit: int | None = None) -> tuple[Recorded, ...]:

@@ -38,7 +38,7 @@ _moved: dict[str, BindParameter[Any]] = {
 _turned: dict[str, BindParameter[Any]] = {name: bindparam(f"to_{name}") for name in ("state", "direction")}
 _MOVED = ("to_epoch", "to_seq", "to_updated_at", "at_num", "at_epoch", "at_seq")
 
-ADD_DAG: Final = Write(insert(DAG), ("fingerprint", "body"))
+ADD_DAG: Final = Write(insert(DAG), ("num", "fingerprint", "body"))
 ADD_SAGA: Final = Write(
     insert(SAGA),
     (
@@ -46,7 +46,7 @@ ADD_SAGA: Final = Write(
         *("epoch", "seq", "created_at", "updated_at"),
     ),
 )
-ADD_PLAN: Final = Write(insert(PLAN), ("saga_num", "dag", "digest", "scopes", "locks"))
+ADD_PLAN: Final = Write(insert(PLAN), ("saga_num", "dag_num", "digest", "scopes", "locks"))
 ADD_EVENT: Final = Write(insert(EVENT), ("saga_num", "seq", "at", "epoch", "type", "step", "data"))
 ADD_LOCK: Final = Write(insert(SAGA_LOCK), ("resource", "saga_num", "mode", "held", "since"))
 # Most appends leave the state as it is: then no index is touched.
@@ -68,7 +68,8 @@ _newest = SAGA.c.id.desc()
 _below = SAGA.c.id < bindparam("below")
 
 LAST_NUM: Final = select(func.coalesce(func.max(SAGA.c.num), 0))
-HAS_DAG: Final = select(DAG.c.fingerprint).where(DAG.c.fingerprint == bindparam("fingerprint"))
+LAST_DAG: Final = select(func.coalesce(func.max(DAG.c.num), 0))
+DAG_NUM: Final = select(DAG.c.num).where(DAG.c.fingerprint == bindparam("fingerprint"))
 PLACES: Final = select(SAGA.c.id, SAGA.c.num, SAGA.c.epoch, SAGA.c.seq).where(
     SAGA.c.id.in_(bindparam("ids", expanding=True))
 )
@@ -79,11 +80,11 @@ BY_ID: Final = _sagas.where(SAGA.c.id == _id)
 BY_KEY: Final = _sagas.where(SAGA.c.key == bindparam("key"))
 NUM_AND_SEQ: Final = select(SAGA.c.num, SAGA.c.seq).where(SAGA.c.id == _id)
 PLAN_OF: Final = (
-    select(PLAN.c.dag, PLAN.c.scopes, PLAN.c.locks)
+    select(PLAN.c.dag_num, PLAN.c.scopes, PLAN.c.locks)
     .join_from(SAGA, PLAN, PLAN.c.saga_num == SAGA.c.num)
     .where(SAGA.c.id == _id)
 )
-DAG_BODY: Final = select(DAG.c.body).where(DAG.c.fingerprint == bindparam("fingerprint"))
+DAG_BODY: Final = select(DAG.c.fingerprint, DAG.c.body).where(DAG.c.num == bindparam("num"))
 EVENTS: Final = (
     select(EVENT.c.seq, EVENT.c.at, EVENT.c.epoch, EVENT.c.type, EVENT.c.step, EVENT.c.data)
     .where(EVENT.c.saga_num == bindparam("num"), EVENT.c.seq > bindparam("after"))

@@ -5,7 +5,7 @@ Rules
   append rewrites some 100 bytes, however large the params are.
 - Events are appended at the end of their table in the order of time, and found by saga and sequence
   number. `saga.num` stands for the id there: 36 characters less a row.
-- A DAG is stored once, under its fingerprint.
+- A DAG is stored once, whichever sagas have it.
 - Every list that is shown has an index that ends in its order, so its cost does not grow with the log.
 - A change here needs a revision in `migrations/` and its number in `REVISIONS`; a test compares the two.
 """
@@ -44,9 +44,11 @@ WHOLE: Final = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER is
 DAG: Final = Table(
     "dag",
     METADATA,
+    Column("num", WHOLE, nullable=False, autoincrement=False),
     Column("fingerprint", Text, nullable=False),
     Column("body", Text, nullable=False),
-    PrimaryKeyConstraint("fingerprint"),
+    PrimaryKeyConstraint("num"),
+    UniqueConstraint("fingerprint"),
 )
 SAGA: Final = Table(
     "saga",
@@ -72,13 +74,13 @@ PLAN: Final = Table(
     "plan",
     METADATA,
     Column("saga_num", WHOLE, nullable=False, autoincrement=False),
-    Column("dag", Text, nullable=False),
+    Column("dag_num", WHOLE, nullable=False),
     Column("digest", Text, nullable=False),
     Column("scopes", Text, nullable=False),
     Column("locks", Text, nullable=False),
     PrimaryKeyConstraint("saga_num"),
     ForeignKeyConstraint(["saga_num"], ["saga.num"]),
-    ForeignKeyConstraint(["dag"], ["dag.fingerprint"]),
+    ForeignKeyConstraint(["dag_num"], ["dag.num"]),
 )
 EVENT: Final = Table(
     "event",

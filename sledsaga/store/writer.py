@@ -20,7 +20,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, RootTransaction
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from sledsaga.core.dag import dag_to_json, locks_to_json, scopes_to_json
+from sledsaga.core.dag import Dag, dag_to_json, locks_to_json, scopes_to_json
 from sledsaga.core.events import Ended, LocksAcquired, Recorded
 from sledsaga.errors import KeyConflict, LogCorrupt, LogUnavailable
 from sledsaga.store import statements as sql
@@ -49,7 +49,7 @@ class Writer:
         self._connection: Connection | None = None
         self._mutex = threading.Lock()
         self._known: dict[str, _Known] = {}
-        self._dags: set[str] = set()
+        self._dags: dict[str, int] = {}
         self._refusal: str | None = None
 
     def write(self, new: Sequence[NewSaga], appends: Sequence[Append]) -> tuple[str, ...]:
@@ -120,16 +120,10 @@ class Writer:
             return {}
         first = connection.execute(sql.LAST_NUM).scalar_one() + 1
         nums = {saga.id: num for num, saga in enumerate(new, first)}
-        plans = {saga.plan.dag.fingerprint: saga.plan.dag for saga in new}
-        missing = [
-            (fingerprint, to_json(dag_to_json(dag)))
-            for fingerprint, dag in plans.items()
-            if fingerprint not in self._dags
-            and connection.execute(sql.HAS_DAG, {"fingerprint": fingerprint}).first() is None
-        ]
-        sql.ADD_DAG.run(connection, missing)
+        dags = self._add_dags(connection, {saga.plan.dag.fingerprint: saga.plan.dag for saga in new})
         sql.ADD_SAGA.run(connection, [_saga_row(num, saga) for num, saga in enumerate(new, first)])
-        sql.ADD_PLAN.run(connection, [_plan_row(num, saga) for num, saga in enumerate(new, first)])
+        plans = [_plan_row(num, dags[saga.plan.dag.fingerprint], saga) for num, saga in enumerate(new, first)]
+        sql.ADD_PLAN.run(connection, plans)
         locks = [
             (lock.resource, num, lock.mode, False, saga.created_at)
             for num, saga in enumerate(new, first)
@@ -137,6 +131,23 @@ class Writer:
         ]
         sql.ADD_LOCK.run(connection, locks)
         return nums
+
+    def _add_dags(self, connection: Connection, dags: Mapping[str, Dag]) -> dict[str, int]:
+        """Insert the DAGs that are not there yet; return the numbers of all."""
+        if len(self._dags) > REMEMBERED:
+            self._dags.clear()
+        for fingerprint in dags.keys() - self._dags.keys():
+            num = connection.execute(sql.DAG_NUM, {"fingerprint": fingerprint}).scalar()
+            if num is not None:  # it was committed, so it stays
+                self._dags[fingerprint] = num
+        missing = dags.keys() - self._dags.keys()
+        first = connection.execute(sql.LAST_DAG).scalar_one() + 1 if missing else 0
+        added = {fingerprint: num for num, fingerprint in enumerate(missing, first)}
+        rows = [
+            (num, fingerprint, to_json(dag_to_json(dags[fingerprint]))) for fingerprint, num in added.items()
+        ]
+        sql.ADD_DAG.run(connection, rows)
+        return {fingerprint: added.get(fingerprint) or self._dags[fingerprint] for fingerprint in dags}
 
     def _find_numbers(self, connection: Connection, sagas: Iterable[str], nums: dict[str, int]) -> None:
         """Add the numbers of these sagas, from memory or from the log; one that is not there has none."""
@@ -190,12 +201,8 @@ class Writer:
         """Keep what was just committed, but for sagas that ended."""
         if len(self._known) > REMEMBERED:
             self._known.clear()
-        if len(self._dags) > REMEMBERED:
-            self._dags.clear()
         for row in rows:
             saga = _saga(row)
-            if isinstance(row, NewSaga):
-                self._dags.add(row.plan.dag.fingerprint)
             if row.index.state in ENDED:
                 self._known.pop(saga, None)
             else:
@@ -227,10 +234,10 @@ def _saga_row(num: int, saga: NewSaga) -> tuple[Any, ...]:
     )
 
 
-def _plan_row(num: int, saga: NewSaga) -> tuple[Any, ...]:
+def _plan_row(num: int, dag: int, saga: NewSaga) -> tuple[Any, ...]:
     plan = saga.plan
     scopes, locks = to_json(scopes_to_json(plan.scopes)), to_json(locks_to_json(plan.locks))
-    return num, plan.dag.fingerprint, saga.digest, scopes, locks
+    return num, dag, saga.digest, scopes, locks
 
 
 def _add_events(connection: Connection, batch: Iterable[tuple[int, tuple[Recorded, ...]]]) -> None:

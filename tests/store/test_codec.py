@@ -51,7 +51,7 @@ def test_an_event_is_read_back_equal(event: e.Event) -> None:
 
 def test_a_row_is_compact() -> None:
     """A row holds the step apart and no blanks, and text as itself."""
-    assert to_row(e.StepSucceeded(3, {"ü": [1, 2]})) == ("step-succeeded", 3, '{"output":{"ü":[1,2]}}')
+    assert to_row(e.StepSucceeded(3, {"ü": [1, 2]})) == ("step-succeeded", 3, '[{"ü":[1,2]}]')
     assert to_row(e.UndoSucceeded(0)) == ("undo-succeeded", 0, None)
     assert to_row(e.LocksAcquired()) == ("locks-acquired", None, None)
 
@@ -85,16 +85,17 @@ def test_json_that_is_too_deep_or_turns_on_itself_is_refused() -> None:
     ("row", "why"),
     [
         (EventRow("step-exploded", 0, None), "its type 'step-exploded' is not known"),
-        (EventRow("step-started", 0, '{"attempt":'), "its data is no JSON"),
+        (EventRow("step-started", 0, "[1"), "its data is no JSON"),
         (EventRow("step-started", 0, b"\xff"), "its data is no JSON"),  # type: ignore[arg-type]
-        (EventRow("step-started", 0, "[1]"), "its data is no JSON object"),
-        (EventRow("step-started", 0, None), r"has the fields \['step'\], not \['attempt', 'step'\]"),
-        (EventRow("step-started", None, '{"attempt":1}'), "has the fields"),
-        (EventRow("submitted", 3, '{"by":"me"}'), "has the fields"),
-        (EventRow("step-started", 0, '{"attempt":"1"}'), "attempt is '1'"),
-        (EventRow("step-started", 0, '{"attempt":true}'), "attempt is True"),
-        (EventRow("step-started", "x", '{"attempt":1}'), "step is 'x'"),  # type: ignore[arg-type]
-        (EventRow("ended", None, '{"outcome":"lost"}'), "outcome is 'lost'"),
+        (EventRow("step-started", 0, "{}"), "its data is no JSON list: {}"),
+        (EventRow("step-started", 0, None), r"has 1 fields, not 2 \(step, attempt\)"),
+        (EventRow("step-started", None, "[1,1]"), "its step is None"),
+        (EventRow("paused", 3, '["why"]'), "its step is 3"),
+        (EventRow("submitted", None, '["me",1]'), "has 2 fields, not 1"),
+        (EventRow("step-started", 0, '["1"]'), "attempt is '1'"),
+        (EventRow("step-started", 0, "[true]"), "attempt is True"),
+        (EventRow("step-started", "x", "[1]"), "step is 'x'"),  # type: ignore[arg-type]
+        (EventRow("ended", None, '["lost"]'), "outcome is 'lost'"),
     ],
 )
 def test_a_bad_row_names_its_place(row: EventRow, why: str) -> None:
