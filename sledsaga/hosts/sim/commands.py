@@ -6,6 +6,7 @@ import posixpath
 
 from sledsaga.hosts.sim import smf
 from sledsaga.hosts.sim.argv import Call, Command, Refusal, Reply, options, wrong
+from sledsaga.hosts.sim.chrony import chronyc
 from sledsaga.hosts.sim.disks import diskinfo, fstyp
 from sledsaga.hosts.sim.dladm import dladm
 from sledsaga.hosts.sim.ipadm import ipadm, route
@@ -60,15 +61,21 @@ def _inside(call: Call, zone: str, found: Zone, words: list[str]) -> Reply:
         reply = dladm(call, args)
         lines = [line for line in reply.out.splitlines() if line.split(":")[0] in mine]
         return Reply(reply.code, "".join(f"{line}\n" for line in lines), reply.err)
-    return INSIDE_SMF[tool](call, args, zone)
+    return IN_A_ZONE[tool](call, args, zone)
 
 
 def _true(_call: Call, _args: list[str]) -> Reply:
     return Reply()
 
 
-INSIDE_SMF = {"svcs": smf.svcs, "svcadm": smf.svcadm, "svcprop": smf.svcprop, "svccfg": svccfg}
-INSIDE = ("true", "echo", "dladm", *INSIDE_SMF)
+IN_A_ZONE = {
+    "chronyc": chronyc,
+    "svcs": smf.svcs,
+    "svcadm": smf.svcadm,
+    "svcprop": smf.svcprop,
+    "svccfg": svccfg,
+}
+INSIDE = ("true", "echo", "dladm", *IN_A_ZONE)
 COMMANDS: dict[str, Command] = {
     "diskinfo": diskinfo,
     "fstyp": fstyp,

@@ -1,0 +1,98 @@
+"""`format-u2`: make a data disk ready for zones.
+
+Leaves behind: the pool `oxp_<pool_id>` on the disk, imported; in it `crypt` (the encryption root, made with
+the disk's key), `crypt/zone` (for the roots of zones, marked as in use) and `crypt/debug` (logs and dumps).
+A disk that carries this pool already is adopted: imported, its key loaded, mounted, what is missing made. A
+disk that carries anything else, or that cannot be read, is refused. Undone, the disk is as blank as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from uuid import UUID
+
+from sagas.steps.datasets import DatasetMade, DatasetWanted
+from sagas.steps.patience import TRIES, patient
+from sagas.steps.pools import PoolMade, PoolWanted
+from sagas.steps.tables import CHANGE_S, dataset_step, pool_steps
+from sledsaga.core.define import Lock, Model, Step, exclusive, no_undo, operation, outputs_of, step
+from sledsaga.hosts.names import Compression, DatasetKind, DatasetName, DiskIdentity, PoolName
+from sledsaga.hosts.sled import Sled
+from sledsaga.hosts.zfs.spec import AGENT
+
+DEBUG_QUOTA = 100 * 1024**3
+"""Bytes for logs and dumps, as omicron gives."""
+MARK_CHARS = 20
+"""Length of the mark on `crypt/zone`, as the sled agent has it."""
+
+
+class Params(Model):
+    """Which disk, and the id that its pool gets; `zone_id` and `debug_id` are ids for the two datasets."""
+
+    disk: DiskIdentity
+    pool_id: UUID
+    zone_id: UUID | None = None
+    debug_id: UUID | None = None
+
+    @property
+    def pool(self) -> PoolName:
+        """The pool's name."""
+        return PoolName.of("external", self.pool_id)
+
+
+@patient
+def mark(sled: Sled, zone: DatasetMade) -> str:
+    """Mark `crypt/zone` as in use by this sled, unless it is; returns the mark."""
+    seen = sled.datasets.observe(zone.name)
+    if seen is not None and seen.agent is not None:
+        return seen.agent
+    sled.datasets.set_property(zone.name, AGENT, _mark_of(sled.saga))
+    return _mark_of(sled.saga)
+
+
+def undo_mark(sled: Sled, zone: DatasetMade) -> None:
+    """Take the mark away when it is this saga's."""
+    seen = sled.datasets.observe(zone.name)
+    if seen is not None and seen.agent == _mark_of(sled.saga):
+        sled.datasets.restore(zone.name, {AGENT: None})
+
+
+def formatted(pool: PoolMade, made: list[DatasetMade]) -> list[str]:
+    """Tell the names of all that there is now, the pool first."""
+    return [pool.name, *(one.name for one in made)]
+
+
+def _mark_of(saga: str) -> str:
+    """Return a saga's mark: the same each time, so that a second run knows its own."""
+    return hashlib.sha256(saga.encode()).hexdigest()[:MARK_CHARS]
+
+
+def _steps(params: Params) -> Iterator[Step]:
+    zone = DatasetWanted(name=DatasetName.of(params.pool, DatasetKind("zone")), id=params.zone_id)
+    debug = DatasetWanted(
+        name=DatasetName.of(params.pool, DatasetKind("debug")),
+        id=params.debug_id,
+        quota=DEBUG_QUOTA,
+        compression=Compression("gzip-9"),
+    )
+    yield from pool_steps(PoolWanted(name=params.pool, disk=params.disk), [zone.name, debug.name])
+    yield dataset_step(zone, "zone", after=["crypt"])
+    yield dataset_step(debug, "debug", after=["crypt"])
+    yield step(mark, undo=undo_mark, retry=TRIES, timeout_s=CHANGE_S)
+    both = {"made": outputs_of(["zone", "debug"])}
+    yield step(formatted, undo=no_undo("it only tells what there is"), after="mark", inputs=both)
+
+
+def _locks(params: Params) -> list[Lock]:
+    return [exclusive(f"disk:{params.disk.serial}"), exclusive(f"pool:{params.pool}")]
+
+
+OPERATION = operation(
+    "format-u2",
+    version=1,
+    params=Params,
+    steps=lambda params: tuple(_steps(params)),
+    locks=_locks,
+    summary="make a data disk ready for zones: pool, encryption, datasets",
+)

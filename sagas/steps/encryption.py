@@ -1,0 +1,90 @@
+"""The encryption root `crypt` of a pool: made with the disk's key, or its key loaded and it mounted.
+
+The key is in a file only while a command reads it. A file that a killed run left behind is erased by the next
+do or undo, whichever comes.
+"""
+
+from __future__ import annotations
+
+from sagas.steps.datasets import Looked, put_back
+from sagas.steps.patience import patient
+from sagas.steps.pools import FoundDisk, PoolWanted
+from sledsaga.core.define import Absent, Model, Present, Probe
+from sledsaga.errors import HostError
+from sledsaga.hosts.keys import trial_epochs
+from sledsaga.hosts.names import DiskIdentity, PoolName
+from sledsaga.hosts.sled import Sled
+from sledsaga.hosts.zfs.spec import EPOCH, Dataset, DatasetSpec, Encryption
+
+
+class Crypt(Model):
+    """An encryption root that is mounted with its key loaded; `epoch` of its key."""
+
+    name: str
+    epoch: int | None
+
+
+def crypt_name(pool: PoolName) -> str:
+    """Name the encryption root of a pool."""
+    return f"{pool}/crypt"
+
+
+@patient
+def ensure(sled: Sled, wanted: PoolWanted, disk: FoundDisk) -> Crypt:
+    """Have the encryption root there, mounted, its key loaded. Raises Transient while no key is to be had."""
+    _erase_left_key(sled, disk.identity)
+    name = crypt_name(wanted.name)
+    seen = sled.datasets.observe(name)
+    if seen is None:
+        epoch = sled.keys.latest_epoch()
+        with sled.keys.file(disk.identity, epoch=epoch):
+            sled.datasets.ensure(_spec(sled, wanted.name, disk.identity, epoch=epoch))
+        return Crypt(name=name, epoch=epoch)
+    if not seen.is_key_loaded:
+        _load(sled, seen, disk.identity)
+    sled.datasets.ensure(_spec(sled, wanted.name, disk.identity, epoch=seen.epoch or 0))
+    return Crypt(name=name, epoch=seen.epoch)
+
+
+def undo_ensure(sled: Sled, wanted: PoolWanted, disk: FoundDisk, before: Looked) -> None:
+    """Destroy the root when it was not there before; else unmount it and unload its key, as it was."""
+    _erase_left_key(sled, disk.identity)
+    name = crypt_name(wanted.name)
+    seen = before.datasets.get(name)
+    put_back(sled, _spec(sled, wanted.name, disk.identity, epoch=0), seen)
+    if seen is not None and not seen.is_key_loaded:
+        sled.datasets.unload_key(name)
+
+
+def probe(sled: Sled, wanted: PoolWanted) -> Probe:
+    """Say whether the root is there, mounted, with its key loaded and in no file any more."""
+    seen = sled.datasets.observe(crypt_name(wanted.name))
+    left = wanted.disk is not None and sled.host.stat(sled.keys.path(wanted.disk)) is not None
+    if seen is None or not seen.is_mounted or left:
+        return Absent()
+    return Present(Crypt(name=seen.name, epoch=seen.epoch), ours=seen.saga == sled.saga)
+
+
+def _spec(sled: Sled, pool: PoolName, disk: DiskIdentity, *, epoch: int) -> DatasetSpec:
+    key = Encryption(sled.keys.path(disk), epoch)
+    return DatasetSpec(crypt_name(pool), f"{pool.mountpoint}/crypt", encryption=key)
+
+
+def _load(sled: Sled, seen: Dataset, disk: DiskIdentity) -> None:
+    """Load the key of the epoch that is recorded; without a record, try each from the latest down."""
+    latest = sled.keys.latest_epoch()
+    for epoch in trial_epochs(seen.epoch, latest):
+        with sled.keys.file(disk, epoch=epoch):
+            fits = sled.datasets.load_key(seen.name)
+        if fits:
+            if seen.epoch is None:
+                sled.datasets.set_property(seen.name, EPOCH, str(epoch))
+            return
+    tried = "the one recorded" if seen.epoch is not None else f"{latest} down to 0"
+    raise HostError(f"no key fits {seen.name} (epochs tried: {tried}); it stays locked")
+
+
+def _erase_left_key(sled: Sled, disk: DiskIdentity) -> None:
+    path = sled.keys.path(disk)
+    if sled.host.stat(path) is not None:
+        sled.host.erase_file(path)

@@ -1,0 +1,65 @@
+"""Zone images: where the archive is that a zone is installed from.
+
+- An artifact is known by its sha256 and is a file of that name in the `update` dataset of an internal disk.
+- An install image is `<name>.tar.gz` in the `install` dataset of an internal disk, or else below
+  /opt/oxide. Its sha256 is taken from its bytes, so that the same image from another place is known to be
+  the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+from sagas.steps.patience import patient
+from sledsaga.core.define import Model
+from sledsaga.errors import NotFound
+from sledsaga.hosts.sled import Sled
+
+INSTALLED = "/opt/oxide"
+"""Where images are that came with the sled's own system: volatile, so it is the last place to look."""
+
+
+class ImageWanted(Model):
+    """An image: an artifact by its `sha256` (64 hex digits), or else the one installed under `name`."""
+
+    name: str
+    sha256: str | None = None
+
+    @property
+    def file(self) -> str:
+        """The name of its file."""
+        return self.sha256 or f"{self.name}.tar.gz"
+
+
+class Image(Model):
+    """An image that is there: its path on the sled and its sha256."""
+
+    path: str
+    sha256: str
+
+
+@patient
+def locate(sled: Sled, wanted: ImageWanted) -> Image:
+    """Find an image on this sled. Raises NotFound with all places that were looked at."""
+    places = [*_places(sled, wanted)]
+    for path in places:
+        found = sled.host.stat(path)
+        if found is not None and found.kind == "file":
+            return Image(path=path, sha256=wanted.sha256 or _digest(sled, path))
+    what = f"artifact {wanted.sha256}" if wanted.sha256 else f"install image {wanted.file}"
+    raise NotFound(
+        f"{what} ({wanted.name}) is not on this sled; looked at {', '.join(places) or 'no internal disk'}"
+    )
+
+
+def _places(sled: Sled, wanted: ImageWanted) -> Iterator[str]:
+    folder = "update" if wanted.sha256 else "install"
+    for pool in sorted(pool.name for pool in sled.pools.list() if pool.name.pool_class == "internal"):
+        yield f"{pool.mountpoint}/{folder}/{wanted.file}"
+    if wanted.sha256 is None:
+        yield f"{INSTALLED}/{wanted.file}"
+
+
+def _digest(sled: Sled, path: str) -> str:
+    return hashlib.sha256(sled.host.read_file(path) or b"").hexdigest()

@@ -1,0 +1,143 @@
+"""Zones: configure, install, profile, boot, wait; each on its own, so that a crash between is seen.
+
+A zone that runs with the wanted configuration is left alone by each step. Undo takes away what this saga
+made; a zone that it replaced is built anew from what was recorded of it (see `removal`).
+"""
+
+from __future__ import annotations
+
+import posixpath
+
+from sagas.steps.images import Image
+from sagas.steps.patience import patient
+from sagas.steps.zone_kinds import ZoneWanted, profile_of, spec_of
+from sagas.steps.zone_records import ZonesSeen, rebuild
+from sledsaga.core.define import Absent, Conflicting, Model, Present, Probe
+from sledsaga.hosts.illumos.profile import SITE, write_profile
+from sledsaga.hosts.illumos.zonecfg import fingerprint
+from sledsaga.hosts.names import ZoneName
+from sledsaga.hosts.sled import Sled
+
+SINGLE_USER_S = 60.0
+"""Seconds for one wait for a zone's single-user milestone; a zone needs a few."""
+
+
+class Configured(Model):
+    """A zone that is configured as it should be."""
+
+    name: ZoneName
+    fingerprint: str
+
+
+class Profile(Model):
+    """A profile that is in its place."""
+
+    path: str
+
+
+class Running(Model):
+    """A zone that runs."""
+
+    name: ZoneName
+
+
+@patient
+def configure(sled: Sled, zone: ZoneWanted, image: Image) -> Configured:
+    """Have the zone configured. Raises ForeignObject for a zone that runs with another configuration."""
+    spec = spec_of(zone, image)
+    sled.zones.configure(spec)
+    return Configured(name=zone.name, fingerprint=fingerprint(spec))
+
+
+def undo_configure(sled: Sled, zone: ZoneWanted, before: ZonesSeen) -> None:
+    """Take the zone away when this saga made it, and build the one that it replaced anew."""
+    if is_ours(sled, zone.name):
+        sled.zones.remove(zone.name)
+    record = before.zones.get(zone.name)
+    if record is not None and sled.zones.observe(zone.name) is None:
+        rebuild(sled, record)
+
+
+def probe_configure(sled: Sled, zone: ZoneWanted, image: Image) -> Probe:
+    """Say whether the zone is configured as it should be."""
+    seen = sled.zones.observe(zone.name)
+    spec = spec_of(zone, image)
+    if seen is None:
+        return Absent()
+    if seen.fingerprint == fingerprint(spec):
+        done = Configured(name=zone.name, fingerprint=fingerprint(spec))
+        return Present(done, ours=seen.saga == sled.saga)
+    if seen.saga is None:
+        return Conflicting(f"zone {zone.name} ({seen.state}) was made by no saga")
+    return Absent()
+
+
+@patient
+def install(sled: Sled, zone: ZoneWanted, image: Image, configured: Configured) -> str:
+    """Have the zone installed; what an earlier install left half-made is made anew. Returns the zonepath."""
+    assert configured.name == zone.name, "a zone's steps are of one zone"
+    spec = spec_of(zone, image)
+    sled.zones.install(spec)
+    return spec.path
+
+
+def undo_install(sled: Sled, zone: ZoneWanted, before: ZonesSeen) -> None:
+    """Uninstall the zone when this saga made it, or when it was configured but not installed before."""
+    record = before.zones.get(zone.name)
+    if is_ours(sled, zone.name):
+        sled.zones.uninstall(zone.name)
+    elif record is not None and record.state == "configured":
+        record.zones(sled).uninstall(zone.name)
+
+
+@patient
+def profile(sled: Sled, zone: ZoneWanted, zonepath: str) -> Profile:
+    """Write the zone's profile, unless it runs already: a profile is read at the first boot only."""
+    path = posixpath.join(zonepath, SITE)
+    seen = sled.zones.observe(zone.name)
+    if seen is None or seen.state not in ("running", "ready"):
+        write_profile(sled.host, zonepath, profile_of(zone))
+    return Profile(path=path)
+
+
+def undo_profile(sled: Sled, zone: ZoneWanted) -> None:
+    """Remove the profile when the zone is this saga's and does not run."""
+    seen = sled.zones.observe(zone.name)
+    if seen is not None and seen.saga == sled.saga and seen.state == "installed":
+        sled.host.remove_file(posixpath.join(seen.path, SITE))
+
+
+@patient
+def boot(sled: Sled, zone: ZoneWanted, image: Image, profile: Profile) -> Running:
+    """Have the zone booted; it never boots without its profile. Raises Transient while it shuts down."""
+    assert profile.path.endswith(SITE), "a zone boots after its profile was written"
+    sled.zones.boot(spec_of(zone, image))
+    return Running(name=zone.name)
+
+
+def undo_boot(sled: Sled, zone: ZoneWanted, before: ZonesSeen) -> None:
+    """Halt the zone, unless it is one that ran before."""
+    record = before.zones.get(zone.name)
+    if is_ours(sled, zone.name) or (record is not None and record.state != "running"):
+        sled.zones.halt(zone.name)
+
+
+def probe_boot(sled: Sled, zone: ZoneWanted) -> Probe:
+    """Say whether the zone runs."""
+    seen = sled.zones.observe(zone.name)
+    if seen is None or seen.state != "running":
+        return Absent()
+    return Present(Running(name=zone.name), ours=seen.saga == sled.saga)
+
+
+@patient
+def single_user(sled: Sled, running: Running) -> ZoneName:
+    """Wait until the zone's services may start. Raises Transient after a minute, CommandFailed (maintenance)."""
+    sled.services.wait_online(zone=running.name, timeout_s=SINGLE_USER_S)
+    return running.name
+
+
+def is_ours(sled: Sled, name: str) -> bool:
+    """Say whether a zone is there and carries this saga's tag."""
+    seen = sled.zones.observe(name)
+    return seen is not None and seen.saga == sled.saga
