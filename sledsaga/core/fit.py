@@ -35,7 +35,9 @@ def fits_each(given: Sequence[Any], wanted: Any) -> bool:  # noqa: ANN401 - anno
         return any(fits_each(given, arm) for arm in typing.get_args(wanted))
     arms = typing.get_args(wanted)
     origin = typing.get_origin(wanted) or wanted
-    if wanted in (ANY, Any) or not arms:
+    if wanted in (ANY, Any):
+        return True
+    if not arms:
         return origin is tuple or _classes_fit(list, origin)
     if origin is tuple and ... not in arms:
         return len(arms) == len(given) and all(map(fits, given, arms))
