@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from sledsaga.check.store_samples import STATES, T0, a_saga, refusal, saga_id, then
@@ -70,7 +71,7 @@ def a_key_is_used_once(store: Store) -> None:
     """A key or an id that is taken is a conflict, and nothing of the batch is written."""
     store.write([a_saga(1, key="k")], [])
     for taken in (a_saga(2, key="k"), a_saga(1)):
-        refusal(KeyConflict, lambda taken=taken: store.write([a_saga(3), taken], []))  # type: ignore[misc]
+        refusal(KeyConflict, partial(store.write, [a_saga(3), taken], []))
         refusal(NotFound, lambda: store.row(saga_id(3)))
     refusal(KeyConflict, lambda: store.write([a_saga(4, key="z"), a_saga(5, key="z")], []))
     assert store.by_key("z") is None
@@ -129,7 +130,7 @@ def a_gap_is_refused(store: Store) -> None:
         replace(good, events=good.events[::-1]),
         replace(good, index=replace(good.index, seq=9)),
     ):
-        message = refusal(LogCorrupt, lambda bad=bad: store.write([a_saga(2)], [bad]))  # type: ignore[misc]
+        message = refusal(LogCorrupt, partial(store.write, [a_saga(2)], [bad]))
         assert saga.id in message
     refusal(LogCorrupt, lambda: store.write([replace(a_saga(2), events=good.events)], []))
     refusal(NotFound, lambda: store.row(saga_id(2)))
@@ -141,8 +142,8 @@ def what_json_cannot_hold_is_refused(store: Store) -> None:
     saga = a_saga(1)
     store.write([saga], [])
     for output in (float("nan"), object(), {1, 2}):
-        bad = then(saga, e.StepSucceeded(0, output))  # type: ignore[arg-type]
-        refusal(UsageError, lambda bad=bad: store.write([a_saga(2)], [bad]))  # type: ignore[misc]
+        bad = then(saga, e.StepSucceeded(0, output))  # type: ignore[arg-type]  # it is no JSON
+        refusal(UsageError, partial(store.write, [a_saga(2)], [bad]))
     refusal(NotFound, lambda: store.row(saga_id(2)))
     assert store.write([], [then(saga, e.StepSucceeded(0, "fine"))]) == ()
 
@@ -151,7 +152,7 @@ def what_is_not_there_is_not_found(store: Store) -> None:
     """Every question about one saga says when there is no such saga."""
     asked: tuple[Callable[[str], object], ...] = (store.row, store.plan, store.events)
     for ask in asked:
-        assert "nobody" in refusal(NotFound, lambda ask=ask: ask("nobody"))  # type: ignore[misc]
+        assert "nobody" in refusal(NotFound, partial(ask, "nobody"))
     assert store.by_key("nobody") is None
     assert store.find("nobody") == ()
     assert store.locks("nobody") == ()

@@ -17,7 +17,7 @@ from sledsaga.core.define import Lock
 from sledsaga.errors import KeyConflict
 from sledsaga.store.memory import MemoryStore
 from sledsaga.store.sql import SqlStore
-from sledsaga.store.store import ENDED, Append, Filter, NewSaga, Store
+from sledsaga.store.store import Append, Filter, NewSaga, SagaState, Store
 
 NUMBERS = st.integers(0, 7)
 EVENTS = st.sampled_from(
@@ -44,7 +44,7 @@ WISHES = st.tuples(
     st.sampled_from([0, 0, 0, 1]),  # how far the epoch rises
     st.sampled_from(["right", "right", "right", "early", "old"]),
 )
-Wish = tuple[int, list[e.Event], str, int, str]
+Wish = tuple[int, list[e.Event], SagaState, int, str]
 
 
 class Stores(RuleBasedStateMachine):
@@ -68,9 +68,9 @@ class Stores(RuleBasedStateMachine):
         epoch, seq = row.epoch - (stand == "old"), row.seq + (stand == "early")
         saga = a_saga(number)
         saga = replace(saga, index=replace(saga.index, epoch=epoch, seq=seq))
-        if state in ENDED:
-            events = [*events, e.Ended(state)]  # type: ignore[arg-type]
-        return then(saga, *events, state=state, epoch=epoch + rise)  # type: ignore[arg-type]
+        if state in ("succeeded", "undone", "abandoned"):
+            events = [*events, e.Ended(state)]
+        return then(saga, *events, state=state, epoch=epoch + rise)
 
     @rule()
     def reopen(self) -> None:
@@ -78,15 +78,17 @@ class Stores(RuleBasedStateMachine):
         self.sql = SqlStore(self.folder / "log.db")
 
     @rule(
-        states=st.none() | st.frozensets(st.sampled_from(STATES)),
-        operation=st.sampled_from([None, "build", "raze"]),
-        resource=st.sampled_from([None, "pool:a", "pool:b"]),
-        unfinished=st.booleans(),
+        wanted=st.builds(
+            Filter,
+            states=st.none() | st.frozensets(st.sampled_from(STATES)),
+            operation=st.sampled_from([None, "build", "raze"]),
+            resource=st.sampled_from([None, "pool:a", "pool:b"]),
+            unfinished=st.booleans(),
+        ),
         limit=st.integers(1, 4),
     )
-    def look(self, *, limit: int, **only: object) -> None:
+    def look(self, wanted: Filter, limit: int) -> None:
         """Compare two pages of a list."""
-        wanted = Filter(**only)  # type: ignore[arg-type]
         page = self.sql.list(wanted, limit=limit)
         assert page == self.memory.list(wanted, limit=limit)
         if page.next_token:
