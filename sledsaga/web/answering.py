@@ -43,7 +43,7 @@ async def on_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, SledsagaError)
     document = problem_of(error)
     saga = request.path_params.get("id")
-    extra: dict[str, Any] = {"saga": saga} if saga else {}
+    extra: dict[str, Any] = {}
     if saga and isinstance(error, Refused):
         with contextlib.suppress(SledsagaError):  # the refusal is the answer, also without this
             view = await service(request).call(partial(service(request).engine.view, saga))
@@ -73,5 +73,7 @@ def _problem(
 ) -> Response:
     status = document["status"]
     again = {"Retry-After": RETRY_AFTER_S} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    content = json.dumps(document | {"instance": request.url.path}, ensure_ascii=False).encode()
+    saga = request.path_params.get("id")
+    where = {"instance": request.url.path} | ({"saga": saga} if saga else {})
+    content = json.dumps(document | where, ensure_ascii=False).encode()
     return Response(content, status, {**(headers or {}), **again}, MEDIA_TYPE)

@@ -11,6 +11,7 @@ Rules
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -55,12 +56,13 @@ class Client:
     `by` is who asks, as the log shall name them; the kernel tells the executor the user in any case.
     """
 
-    def __init__(self, socket: Path | str, *, by: str | None = None) -> None:
-        """Take the path of the socket, of any length; nothing is sent yet."""
-        self._socket = socket
+    def __init__(self, path: Path | str, *, by: str | None = None) -> None:
+        """Take the path of the socket, of any length; raises LogUnavailable when nobody answers there."""
+        self._path = path
         self._by = by
         self._ways = ExitStack()
-        way = self._ways.enter_context(short_way(Path(socket)))
+        way = self._ways.enter_context(short_way(Path(path)))
+        self._knock(way)
         self._http = httpx.Client(
             transport=httpx.HTTPTransport(uds=str(way)),
             base_url="http://sledsaga",
@@ -256,10 +258,19 @@ class Client:
             document = {}
         raise error_of(document, answer.status_code)
 
-    def _nobody(self, error: httpx.TransportError) -> LogUnavailable:
-        why = str(error) or type(error).__name__
+    def _knock(self, way: Path) -> None:
+        """Connect once and hang up: httpx says less of a dead socket, and leaves one of its own open."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
+            try:
+                knocking.connect(str(way))
+            except OSError as error:
+                self._ways.close()
+                raise self._nobody(error) from error
+
+    def _nobody(self, error: Exception) -> LogUnavailable:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return LogUnavailable(
-            f"no executor answers on {self._socket} ({why}); start one with `sledsaga serve`, then look again"
+            f"no executor answers on {self._path} ({why}); start one with `sledsaga serve`, then look again"
         )
 
     def _who(self, by: str | None) -> dict[bytes, bytes]:
