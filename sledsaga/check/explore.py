@@ -339,5 +339,7 @@ def _twin(state: State) -> State:
 
 
 def _deep(judge: Judge) -> Judge:
-    parts = {name: copy(getattr(judge, name)) for name in _HEARD}
-    return replace(judge, **parts, attempts=dict(judge.attempts), not_before=dict(judge.not_before))
+    twin = copy(judge)  # not `replace`: that would begin anew with what holds an unclaimed saga
+    for name in (*_HEARD, "attempts", "not_before"):
+        setattr(twin, name, copy(getattr(judge, name)))
+    return twin
