@@ -1,0 +1,269 @@
+"""One executor, many clients: whoever changes a saga goes through the executor that runs, or becomes it.
+
+Rules
+- The lock beside the log says who drives. A process that drives answers on the socket for all others.
+- An executor that has the lock but does not answer yet is given a few seconds.
+- When the executor that drives a saga goes away, whoever waits for the saga takes over.
+- An interrupt lets what runs finish and hands the rest back; a second one ends it at once.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sledsaga.cli.desk import Desk
+from sledsaga.cli.draw import change_line
+from sledsaga.cli.follow import Pulse, follow, picture
+from sledsaga.cli.words import SHORT_ID
+from sledsaga.errors import ExecutorBusy, LogUnavailable, Stopping, WaitTimedOut
+
+if TYPE_CHECKING:
+    from sledsaga.core.events import Recorded
+    from sledsaga.core.view import SagaView
+    from sledsaga.engine.engine import Engine
+    from sledsaga.store.store import SagaRow, Store
+    from sledsaga.web.client import Client
+
+ANSWER_S: Final = 10.0
+PAUSE_S: Final = 0.05
+
+
+class Executor(NamedTuple):
+    """Who drives: an engine of our own, or (`engine` None) the client of another process's."""
+
+    engine: Engine | None
+    client: Client | None
+
+    @property
+    def verbs(self) -> Any:  # noqa: ANN401 - both have the same verbs
+        """The one of both that is there; they have the same verbs."""
+        return self.engine or self.client
+
+
+@contextmanager
+def executor(desk: Desk, *, drive: bool = True) -> Iterator[Executor]:
+    """Give the executor of the log: the one that runs, else an engine of our own, on its socket.
+
+    With `drive=False` an engine of our own only records. Raises LogUnavailable when an executor runs that
+    does not answer.
+    """
+    deadline = time.monotonic() + ANSWER_S
+    while True:
+        client = connect(desk)
+        if client is not None:
+            with client:
+                yield Executor(None, client)
+            return
+        with ExitStack() as stack:
+            try:
+                engine = stack.enter_context(own_engine(desk, drive=drive))
+            except ExecutorBusy as error:
+                if time.monotonic() > deadline:
+                    raise LogUnavailable(f"{error}; it does not answer on its socket") from error
+                time.sleep(PAUSE_S)
+                continue
+            yield Executor(engine, None)
+            return
+
+
+def connect(desk: Desk) -> Client | None:
+    """Return a client of the executor that runs and answers, or None."""
+    from sledsaga import wiring
+
+    found = wiring.holder(desk.settings)
+    if found is None or found.socket is None:
+        return None
+    from sledsaga.web.client import Client
+
+    client = Client(found.socket, by=whoami())
+    try:
+        client.ready()
+    except LogUnavailable:
+        client.close()
+        return None
+    return client
+
+
+@contextmanager
+def own_engine(desk: Desk, *, drive: bool = True) -> Iterator[Engine]:
+    """Become the executor, and answer on the socket. An interrupt is graceful, a second one is not."""
+    from sledsaga import wiring
+    from sledsaga.web.serve import Server
+
+    path = wiring.log_path(desk.settings)
+    with ExitStack() as stack:
+        engine = stack.enter_context(wiring.open_engine(desk.settings, drive=drive))
+        server = None if path is None else stack.enter_context(Server(engine, wiring.socket_path(path)))
+        try:
+            yield engine
+        except KeyboardInterrupt:
+            if server is not None:
+                server.drain()
+            hand_back(desk, engine)
+            raise
+
+
+def hand_back(desk: Desk, engine: Engine) -> None:
+    """Let what runs finish; a second interrupt ends it at once."""
+    try:
+        if not engine.drain(timeout_s=PAUSE_S):
+            desk.terminal.say("sledsaga: letting what runs finish; once more to end it at once")
+            engine.drain()
+    except KeyboardInterrupt:
+        engine.close(now=True)
+
+
+@contextmanager
+def terminated_like_interrupted() -> Iterator[None]:
+    """Treat SIGTERM as Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def see_through(
+    desk: Desk, who: Executor, saga: str, *, timeout_s: float | None = None, quiet: bool = False
+) -> SagaView:
+    """Show a saga until it rests, and return it; take over when its executor goes away.
+
+    Raises WaitTimedOut, LogUnavailable.
+    """
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    with picture(desk.terminal, quiet=quiet) as shown:
+
+        def watch(who: Executor) -> SagaView:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            with _watching(desk, who, left) as (store, pulse):
+                return follow(store, saga, shown, pulse)
+
+        try:
+            return watch(who)
+        except Stopping:
+            shown.say("the executor went away; this process takes over")
+        while True:
+            with executor(desk) as another:
+                if another.engine is not None:
+                    another.engine.recover()
+                try:
+                    return watch(another)
+                except Stopping:
+                    continue
+
+
+@contextmanager
+def _watching(desk: Desk, who: Executor, timeout_s: float | None) -> Iterator[tuple[Store, Pulse]]:
+    """Give the log to read and the pulse to read it by."""
+    if who.engine is not None:
+        engine = who.engine
+        pulse = Pulse(timeout_s=timeout_s, check=lambda: _check_own(engine))
+        end = engine.subscribe(lambda _saga, _events: pulse.nudge())
+        try:
+            yield engine.store, pulse
+        finally:
+            end()
+        return
+    store = desk.reader()
+    try:
+        yield store, Pulse(timeout_s=timeout_s, check=_checker(desk))
+    finally:
+        store.close()
+
+
+def _check_own(engine: Engine) -> None:
+    if engine.failure is not None:
+        raise engine.failure
+
+
+def _checker(desk: Desk) -> Callable[[], None]:
+    """Return what raises Stopping when nobody drives the log any more."""
+    from sledsaga import wiring
+
+    def check() -> None:
+        if wiring.holder(desk.settings) is None:
+            raise Stopping("the executor went away")
+
+    return check
+
+
+def whoami() -> str:
+    """Return who asks, as the log shall name them."""
+    from sledsaga.engine.engine import whoami
+
+    return whoami()
+
+
+class Rested(NamedTuple):
+    """What became of the sagas that were unfinished."""
+
+    rows: tuple[SagaRow, ...]
+    parked: tuple[str, ...]
+    unreadable: tuple[tuple[str, str], ...]
+
+
+def rest_all(desk: Desk, who: Executor, *, timeout_s: float | None) -> Rested:
+    """Wait until all that is unfinished rests, taking it over if we are the executor. Raises WaitTimedOut."""
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    store = desk.reader() if who.engine is None else who.engine.store
+    wanted = tuple(_unfinished(store))
+    if who.engine is None:
+        check = _checker(desk)
+        with picture(desk.terminal) as shown:
+            for saga in wanted:
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                follow(store, saga, shown, Pulse(timeout_s=left, check=check))
+        return Rested(tuple(map(store.row, wanted)), (), ())
+    engine = who.engine
+    with _told(desk, engine):
+        found = engine.recover()
+        if not engine.idle(timeout_s):
+            raise WaitTimedOut(
+                f"some sagas do not rest yet after {timeout_s:g} s; `sledsaga list` shows them"
+            )
+    bad = {saga for saga, _ in found.unreadable}
+    rows = tuple(store.row(saga) for saga in wanted if saga not in bad)
+    return Rested(rows, found.parked, found.unreadable)
+
+
+def _unfinished(store: Store) -> Iterator[str]:
+    after = ""
+    while page := store.unfinished(after=after):
+        yield from page
+        after = page[-1]
+
+
+@contextmanager
+def _told(desk: Desk, engine: Engine) -> Iterator[None]:
+    """Say each change of each saga while the engine drives them, a line each."""
+    from sledsaga.core.view import event_to_json
+
+    if desk.terminal.as_json:
+        yield
+        return
+
+    changes: SimpleQueue[tuple[str, tuple[Recorded, ...]] | None] = SimpleQueue()
+
+    def tell() -> None:
+        for saga, events in iter(changes.get, None):
+            dag = engine.store.plan(saga).dag
+            for recorded in events:
+                desk.terminal.say(change_line(event_to_json(recorded, dag), saga[:SHORT_ID]))
+
+    teller = threading.Thread(
+        target=tell, name="sledsaga-teller", daemon=True
+    )  # the executor must not wait for us
+    teller.start()
+    end = engine.subscribe(lambda saga, events: changes.put((saga, events)))
+    try:
+        yield
+    finally:
+        end()
+        changes.put(None)
+        teller.join()

@@ -1,0 +1,96 @@
+"""`sledsaga`: read the line, run the verb, and end with one clear line and the right code whatever happens.
+
+Rules
+- Every verb's module is imported here and is light; what is heavy is imported by the verb that needs it.
+- Nobody sees a traceback unless asked for one (-vv).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+import click
+
+from sledsaga.cli import complete, decide, graph, keep, look, offer, run, serve, sled
+from sledsaga.cli.codes import ERROR, INTERRUPTED, OK, PIPE_CLOSED, USAGE, code_of
+from sledsaga.cli.root import root
+from sledsaga.cli.words import one_line
+from sledsaga.errors import SledsagaError
+
+VERBS = (offer, run, look, decide, graph, sled, keep, serve, complete)
+"""The modules whose verbs there are."""
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and end the process with the code of what happened."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure: Callable[..., None] | None = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")  # a terminal that cannot show a sign shows a question mark
+    code = run_line(list(sys.argv[1:] if argv is None else argv))
+    sys.exit(_flushed(code))
+
+
+def run_line(argv: list[str]) -> int:
+    """Run one command line; say on stderr what went wrong, and return the exit code."""
+    context: dict[str, object] = {}
+    try:
+        result = root.main(argv, prog_name="sledsaga", standalone_mode=False, obj=context)
+        return result if isinstance(result, int) else OK
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else OK
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return USAGE
+    except click.UsageError as error:
+        return _say(error.format_message(), USAGE, hint=_hint(error))
+    except click.ClickException as error:
+        return _say(error.format_message(), ERROR)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _say(": ".join(filter(None, ["interrupted", str(error)])), INTERRUPTED)
+    except BrokenPipeError:
+        return _pipe_closed()
+    except SledsagaError as error:
+        return _say(str(error) or type(error).__name__, code_of(error), trace=_wants_trace(argv))
+    except Exception as error:  # noqa: BLE001 - a mistake of ours shall be a line, not a page
+        what = f"unexpected {type(error).__name__}: {error}"
+        return _say(what, code_of(error), trace=_wants_trace(argv), hint="-vv shows where it came from")
+
+
+def _say(text: str, code: int, *, hint: str = "", trace: bool = False) -> int:
+    if trace:
+        import traceback
+
+        traceback.print_exc()
+    tail = f" ({hint})" if hint and not trace else ""
+    click.echo(f"sledsaga: {one_line(text)}{tail}", err=True)
+    return code
+
+
+def _hint(error: click.UsageError) -> str:
+    return "" if error.ctx is None else f"`{error.ctx.command_path} --help` shows how"
+
+
+def _wants_trace(argv: list[str]) -> bool:
+    verbose = sum(word.count("v") for word in argv if word.startswith("-v") and set(word[1:]) == {"v"})
+    return verbose + argv.count("--verbose") > 1
+
+
+def _flushed(code: int) -> int:
+    """Write out what is left; a reader that went away is seen only now."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _pipe_closed()
+    except OSError as error:
+        return _say(f"the output could not be written: {error.strerror}", ERROR)
+    return code
+
+
+def _pipe_closed() -> int:
+    """Let Python not complain at its end that it cannot flush."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return PIPE_CLOSED

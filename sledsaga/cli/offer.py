@@ -1,0 +1,131 @@
+"""Verbs about what can be done: operations and plan. They never change anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sledsaga.cli.complete import complete_operation
+from sledsaga.cli.desk import Desk, verb
+from sledsaga.cli.draw import as_text, table
+from sledsaga.cli.inputs import read_params
+from sledsaga.cli.root import root
+from sledsaga.cli.words import clean, one_line
+
+if TYPE_CHECKING:
+    from sledsaga.core.define import Operation
+
+
+@verb(root, "operations")
+@click.argument("name", required=False, shell_complete=complete_operation)
+def operations(desk: Desk, *, name: str | None) -> None:
+    r"""List what can be done; with NAME, show the params that it takes.
+
+    \b
+        sledsaga operations
+        sledsaga operations provision-crdb --json | jq .operations[0].params
+
+    Writes nothing.
+    """
+    from sledsaga.wiring import open_catalog
+
+    catalog = open_catalog(desk.settings)
+    found = list(catalog) if name is None else [catalog.get(name)]
+    if desk.terminal.as_json:
+        desk.terminal.json({"v": 1, "operations": [_to_json(one) for one in found]})
+    elif name is not None:
+        _show_params(desk, found[0])
+    else:
+        made = table("OPERATION", "VERSION", "SUMMARY")
+        for one in found:
+            made.add_row(one.name, str(one.version), one_line(summary(one)))
+        desk.terminal.show(made)
+
+
+def summary(operation: Operation) -> str:
+    """Return what an operation does, in one line: its own words, or its params' docstring."""
+    return operation.summary or (operation.params.__doc__ or "").strip().partition("\n")[0]
+
+
+def _to_json(operation: Operation) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "name": operation.name,
+        "version": operation.version,
+        "summary": summary(operation),
+    }
+    return body | {"params": operation.params.model_json_schema()}
+
+
+def _show_params(desk: Desk, operation: Operation) -> None:
+    desk.terminal.show(f"{operation.name} v{operation.version}: {one_line(summary(operation))}\n")
+    made = table("PARAM", "TYPE", "DEFAULT", "MEANING")
+    schema = operation.params.model_json_schema()
+    for name, field in operation.params.model_fields.items():
+        kind = _kind(schema.get("properties", {}).get(name, {}))
+        default = (
+            "(required)" if field.is_required() else clean(field.get_default(call_default_factory=False))
+        )
+        made.add_row(field.alias or name, kind, default, one_line(field.description or ""))
+    desk.terminal.show(made)
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """Return a type as a person would say it, from its JSON schema."""
+    if "enum" in schema:
+        return " | ".join(map(as_text, schema["enum"]))
+    if "anyOf" in schema:
+        return " | ".join(map(_kind, schema["anyOf"]))
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema.get('items', {}))}"
+    return str(schema.get("format") or schema.get("type") or "any")
+
+
+@verb(root, "plan")
+@click.argument("operation", shell_complete=complete_operation)
+@click.option("-f", "--file", metavar="FILE", help="Params from a JSON, YAML or TOML file; - is stdin.")
+@click.option("-p", "--param", "pairs", multiple=True, metavar="KEY=VALUE", help="One param; KEY:=JSON too.")
+@click.option("--no-probe", is_flag=True, help="Do not look at the sled.")
+def plan(desk: Desk, *, operation: str, file: str | None, pairs: tuple[str, ...], no_probe: bool) -> None:
+    r"""Show what a saga of OPERATION would do, what would undo it, and what is already so.
+
+    \b
+        sledsaga plan provision-crdb -f crdb.yaml
+        sledsaga submit provision-crdb -f crdb.yaml --plan "$(sledsaga plan … --json | jq -r .fingerprint)"
+
+    Writes nothing, neither to the log nor to the sled: its host refuses every change.
+    """
+    from sledsaga.core.plan import plan
+    from sledsaga.engine.preview import preview
+    from sledsaga.wiring import Sleds, open_catalog
+
+    known = open_catalog(desk.settings).get(operation)
+    planned = plan(known, read_params(file, pairs))
+    with Sleds(desk.settings.sled.value) as sleds:
+        body = preview(planned, known, None if no_probe else sleds).to_json()
+    if desk.terminal.as_json:
+        desk.terminal.json(body)
+    else:
+        show_plan(desk, body)
+
+
+def show_plan(desk: Desk, body: dict[str, Any]) -> None:
+    """Show a plan, one step a line; what cannot be undone is marked."""
+    from rich.text import Text
+
+    desk.terminal.show(f"{body['operation']} v{body['version']}  {body['fingerprint'][:12]}\n")
+    made = table("STEP", "NEEDS", "UNDO", "NOW")
+    for step in body["steps"]:
+        kind, _, why = step["undo"].partition(": ")
+        undo = Text(f"{kind}: {one_line(why)}" if why else kind, style=UNDO_STYLES[kind])
+        made.add_row(
+            clean(step["path"]), clean(", ".join(step["needs"])) or "-", undo, one_line(step["probe"] or "-")
+        )
+    desk.terminal.show(made)
+    for lock in body["locks"]:
+        desk.terminal.show(f"needs {clean(lock['resource'])} ({lock['mode']})")
+
+
+UNDO_STYLES = {"undo": "green", "none": "dim", "irreversible": "bold red"}
