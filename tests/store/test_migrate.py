@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,13 @@ from sledsaga.store.oslock import OsLock
 from sledsaga.store.sqlite import make_engine
 from sledsaga.store.tables import HEAD, REVISIONS
 
+ROOT = Path(__file__).parent.parent.parent
+UPGRADE = """
+import sys
+from pathlib import Path
+from sledsaga.store import migrate
+print(migrate.folder(), *migrate.upgrade(Path(sys.argv[1])))
+"""
 OPEN = """
 import sys
 from sledsaga.store.open import open_store
@@ -159,3 +167,23 @@ def test_opening_a_log_does_not_load_alembic(log: Path) -> None:
         [sys.executable, "-c", OPEN, f"sqlite:///{log}"], capture_output=True, text=True, check=True
     )
     assert done.stdout == "False\n"
+
+
+def test_a_wheel_brings_its_migrations(log: Path, tmp_path: Path) -> None:
+    """The program finds its revisions when it was installed from a wheel, and upgrades with them."""
+    move(log, "0001")
+    options = ["--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", str(tmp_path)]
+    build = [sys.executable, "-m", "pip", "wheel", *options, str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    installed = tmp_path / "installed"
+    zipfile.ZipFile(wheel).extractall(installed)
+    done = subprocess.run(
+        [sys.executable, "-c", UPGRADE, str(log)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(installed)},
+    )
+    assert done.stdout.splitlines()[-1] == f"{installed / 'sledsaga' / '_migrations'} 0002"
