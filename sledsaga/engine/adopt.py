@@ -9,12 +9,13 @@ Rules
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from loguru import logger
 
 from sledsaga.core import events as ev
 from sledsaga.core.bind import bind
+from sledsaga.core.machine import replay
 from sledsaga.engine.catalog import Catalog
 from sledsaga.engine.live import Live
 from sledsaga.engine.read import load
@@ -31,25 +32,39 @@ def read_live(store: Store, saga: str) -> Live:
 
 
 def claim(live: Live, catalog: Catalog, executor: str) -> bool:
-    """Record that this executor drives the saga, or park it; say whether it can be driven."""
+    """Record that this executor drives the saga, or park it; say whether it can be driven.
+
+    Binding runs code of the operation (steps that depend on params), which may raise anything.
+    """
     try:
         live.bound = bind(catalog.get(live.plan.dag.operation, live.plan.dag.version), live.plan)
+    except UnknownOperation as error:
+        why = str(error)
     except SledsagaError as error:
-        _park(
-            live,
-            executor,
-            str(error) if isinstance(error, UnknownOperation) else f"cannot be planned: {error}",
-        )
-        return False
-    live.record([ev.Claimed(executor)])
-    return True
-
-
-def _park(live: Live, executor: str, why: str) -> None:
+        why = f"cannot be planned: {error}"
+    except Exception as error:  # noqa: BLE001 - one saga's code must not stop the others
+        why = f"cannot be planned: {type(error).__name__}: {error}"
+    else:
+        _claim(live, executor)
+        return True
     if live.state.parked is None:
-        live.record(
-            [ev.Claimed(executor), ev.Parked(why if why.startswith("unknown") else f"unknown version: {why}")]
-        )
+        _claim(live, executor)
+        live.record([ev.Parked(why if why.startswith("unknown") else f"unknown version: {why}")])
+    return False
+
+
+def _claim(live: Live, executor: str) -> None:
+    """Record the claim, unless what was said to the saga in this very turn has recorded it."""
+    if live.state.epoch == live.durable[0]:
+        live.record([ev.Claimed(executor)])
+
+
+def twin(store: Store, live: Live) -> Live:
+    """Return a copy of a saga as it stands in memory, for trying something out."""
+    seq = live.durable[1]
+    events = () if live.is_new else store.events(live.id, limit=seq)
+    state = replay(live.plan.dag, (*events, *live.pending), has_locks=bool(live.plan.locks))
+    return Live(live.id, live.plan, state, bound=live.bound, key=live.key, is_new=live.is_new)
 
 
 class Backlog:
@@ -78,10 +93,10 @@ class Backlog:
         """Say whether nothing is left to take over."""
         return not self._ids and self._cursor is None
 
-    def load(self, room: int, known: dict[str, Live]) -> Iterator[Live]:
-        """Yield at most `room` sagas that must be driven, as the log has them."""
+    def load(self, room: int, is_known: Callable[[str], bool]) -> Iterator[Live]:
+        """Yield at most `room` sagas that must be driven, as the log has them; not those known already."""
         while room > 0 and (saga := self._next()) is not None:
-            if saga in known:
+            if is_known(saga):
                 continue
             live = self._read(saga)
             if live is not None:

@@ -10,6 +10,7 @@ import getpass
 import hashlib
 import os
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -69,7 +70,10 @@ class Engine:
         hook: Hook | None = None,
         drive: bool = True,
     ) -> None:
-        """Start the executor's thread; nothing of the log is taken over before `recover`."""
+        """Start the executor's thread; nothing of the log is taken over before `recover`.
+
+        Raises LogUnavailable.
+        """
         self.store = store
         self.catalog = catalog
         self._sled = sled
@@ -84,6 +88,7 @@ class Engine:
             hook=hook,
             note=_note,
         )
+        self._subscribing = threading.Lock()
         self._loop.start()
 
     def submit(
@@ -148,15 +153,14 @@ class Engine:
     def wait(self, saga: str, timeout_s: float | None = None) -> SagaView:
         """Wait until the saga has ended, is stuck, or is paused with nothing running.
 
-        Raises WaitTimedOut (the saga goes on), NotFound, LogUnavailable.
+        Raises WaitTimedOut (the saga goes on), NotFound, LogUnavailable, LostClaim, Stopping, and
+        UsageError when this engine drives nothing and the saga does not rest.
         """
         reply: Future[None] = Future()
-        try:
-            self._ask(Wait(saga, reply), reply, timeout_s)
-        except FutureTimeoutError:
+        if not self._answered(Wait(saga, reply), reply, timeout_s):
             now = self.view(saga).state
             msg = f"saga {saga} is still {now} after {timeout_s:g} s; it goes on, wait again or look at it"
-            raise WaitTimedOut(msg) from None
+            raise WaitTimedOut(msg)
         return self.view(saga)
 
     def view(self, saga: str) -> SagaView:
@@ -178,30 +182,37 @@ class Engine:
         return self._ask(Decide(saga, command, expect_seq, dry_run, reply), reply)
 
     def recover(self) -> Recovered:
-        """Take over every saga that is not at rest; returns when all are taken over, not when they end."""
+        """Take over every saga that is not at rest; returns when all are taken over, not when they end.
+
+        Raises LogUnavailable, Stopping, and UsageError when this engine drives nothing.
+        """
         reply: Future[Recovered] = Future()
         return self._ask(Recover(reply), reply)
 
     def idle(self, timeout_s: float | None = None) -> bool:
-        """Wait until every saga that was taken over or submitted rests; say whether that came to be."""
+        """Wait until nothing goes on by itself any more; say whether that came to be in time.
+
+        Every saga that was taken over or submitted rests then, or waits for a resource of one that does.
+        Raises LogUnavailable, Stopping.
+        """
         reply: Future[None] = Future()
-        try:
-            self._ask(Idle(reply), reply, timeout_s)
-        except FutureTimeoutError:
-            return False
-        return True
+        return self._answered(Idle(reply), reply, timeout_s)
 
     def subscribe(self, callback: OnEvents) -> Callable[[], None]:
         """Call `callback(saga, events)` after each write, from the executor's thread; it must not block.
 
         Returns what ends the subscription.
         """
-        subscribers = self._loop.subscribers
-        self._loop.subscribers = [*subscribers, callback]
+
+        def tell(saga: str, events: tuple[Recorded, ...]) -> None:
+            callback(saga, events)
 
         def unsubscribe() -> None:
-            self._loop.subscribers = [one for one in self._loop.subscribers if one is not callback]
+            with self._subscribing:
+                self._loop.subscribers = tuple(one for one in self._loop.subscribers if one is not tell)
 
+        with self._subscribing:
+            self._loop.subscribers = (*self._loop.subscribers, tell)
         return unsubscribe
 
     @property
@@ -216,7 +227,7 @@ class Engine:
 
     def drain(self, timeout_s: float | None = None) -> bool:
         """Take nothing new and let what runs finish; say whether all of it did in time."""
-        self._loop.inbox.put(Stop(now=False))
+        self._loop.ask(Stop(now=False))
         self._loop.thread.join(timeout_s)
         return not self._loop.thread.is_alive()
 
@@ -225,9 +236,11 @@ class Engine:
 
         A call that does not end in the time given (5 s with `now`) is left behind; the log says in doubt.
         """
+        self._loop.ask(Stop(now=now))
+        self._loop.thread.join(GRACE_S if now and timeout_s is None else timeout_s)
         if self._loop.thread.is_alive():
-            self._loop.inbox.put(Stop(now=now))
-            self._loop.thread.join(GRACE_S if now and timeout_s is None else timeout_s)
+            self._loop.ask(Stop(now=True, leave=True))
+            self._loop.thread.join(GRACE_S)  # the loop waits for nothing now but the disk
         self.store.close()
 
     def __enter__(self) -> Self:
@@ -240,11 +253,20 @@ class Engine:
         """Close; at once when an exception is on its way."""
         self.close(now=kind is not None)
 
-    def _ask(self, message: Message, reply: Future[Answer], timeout_s: float | None = None) -> Answer:
-        self._loop.inbox.put(message)
-        if not self._loop.thread.is_alive():
-            self._loop.refuse_drained()
-        return reply.result(timeout_s)
+    def _ask(self, message: Message, reply: Future[Answer]) -> Answer:
+        self._loop.ask(message)
+        return reply.result()
+
+    def _answered(self, message: Message, reply: Future[None], timeout_s: float | None) -> bool:
+        """Ask, and say whether the answer came in time; then nobody waits for it any more."""
+        self._loop.ask(message)
+        try:
+            reply.result(timeout_s)
+        except FutureTimeoutError:
+            if reply.cancel():
+                return False
+            reply.result()  # it came at the last moment
+        return True
 
 
 def whoami() -> str:

@@ -5,7 +5,8 @@ Rules
 - A call that was told to stop is still in flight until it has ended; nothing else of its step is started.
 - A time limit ends the call as a transient failure, unless it succeeded all the same.
 - A call that is told to stop because the executor goes down is not recorded unless it came to a good end:
-  its step is in doubt, which is the truth.
+  its step is in doubt, which is the truth. A second reason to stop does not change the first.
+- The calls of a saga that another executor claimed count until they have ended: they take room.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from sledsaga.core.machine import Call
 from sledsaga.core.outcomes import CleanFailure, Ending, Failed, Succeeded, TransientFailure, Undone
@@ -26,6 +27,9 @@ from sledsaga.engine.perform import Hook, SledFactory
 from sledsaga.engine.workers import Workers
 
 TIMED_OUT, UNWINDING, STOPPING = "timed out", "cancelled: the saga unwinds", "the executor stops"
+LOST = "another executor claimed the saga"
+KEPT = 64  # deadlines of ended calls that are not worth a clean-up
+_Deadline = tuple[float, int, Live, Flight]
 
 
 class Flights:
@@ -43,7 +47,7 @@ class Flights:
         """Begin with nothing in flight."""
         self._workers, self._post = workers, post
         self._sled, self._hook, self._note = sled, hook, note
-        self._deadlines: list[tuple[float, int, Live, Flight]] = []
+        self._deadlines: list[_Deadline] = []
         self._order = itertools.count()
         self.count = 0
 
@@ -54,7 +58,7 @@ class Flights:
             if step not in live.flights:
                 self._start(live, call)
         for step, flight in live.flights.items():
-            if step not in run and flight.stopped is None:
+            if step not in run:
                 self._stop(flight, UNWINDING)
 
     def ended(self, done: Finished) -> Ending | None:
@@ -66,43 +70,43 @@ class Flights:
         self.count -= 1
         return _judge(flight, done.ending)
 
-    def drop(self, live: Live) -> int:
-        """Give up all calls of a saga that is no longer ours; return how many there were."""
-        dropped = len(live.flights)
+    def stop(self, live: Live, why: str) -> None:
+        """Tell all calls of a saga to end: STOPPING, or LOST."""
         for flight in live.flights.values():
-            self._stop(flight, STOPPING)
-        live.flights.clear()
-        self.count -= dropped
-        return dropped
-
-    def stop(self, live: Live) -> None:
-        """Tell all calls of a saga to end, because the executor goes down."""
-        for flight in live.flights.values():
-            self._stop(flight, STOPPING)
+            self._stop(flight, why)
 
     def expire(self) -> float | None:
         """Stop every call whose time is over; return the seconds until the next one's is, or None."""
         now = time.monotonic()
         while self._deadlines and self._deadlines[0][0] <= now:
             _, _, live, flight = heappop(self._deadlines)
-            if live.flights.get(flight.call.step) is flight and flight.stopped is None:
+            if live.flights.get(flight.call.step) is flight:
                 self._stop(flight, TIMED_OUT)
         return self._deadlines[0][0] - now if self._deadlines else None
 
     def _start(self, live: Live, call: Call) -> None:
-        context, limit_s = self._context(live, call)
+        context = self._context(live, call)
         job = replace(live.make_job(call, context), sled=self._sled, hook=self._hook)
         flight = Flight(call, job)
         live.flights[call.step] = flight
         self.count += 1
-        if limit_s is not None and context.deadline is not None:
-            heappush(self._deadlines, (context.deadline, next(self._order), live, flight))
+        if context.deadline is not None:
+            self._watch((context.deadline, next(self._order), live, flight))
         self._workers.start(job, lambda ending: self._post(Finished(live, flight, ending)))
 
-    def _context(self, live: Live, call: Call) -> tuple[Context, float | None]:
+    def _watch(self, deadline: _Deadline) -> None:
+        """Keep a deadline; those of calls that ended long before theirs must not pile up."""
+        if len(self._deadlines) > 2 * self.count + KEPT:
+            self._deadlines = [
+                one for one in self._deadlines if one[2].flights.get(one[3].call.step) is one[3]
+            ]
+            heapify(self._deadlines)
+        heappush(self._deadlines, deadline)
+
+    def _context(self, live: Live, call: Call) -> Context:
         step = live.plan.dag.steps[call.step]
         limit_s = step.policy.timeout_s if call.direction == "do" else step.policy.undo_timeout_s
-        context = Context(
+        return Context(
             saga=live.id,
             operation=live.plan.dag.operation,
             step=step.path,
@@ -114,18 +118,18 @@ class Flights:
             cancelled=threading.Event(),
             note=self._note,
         )
-        return context, limit_s
 
     def _stop(self, flight: Flight, why: str) -> None:
-        flight.stopped = why
-        self._workers.cancel(flight.job)
+        if flight.stopped is None:
+            flight.stopped = why
+            self._workers.cancel(flight.job)
 
 
 def _judge(flight: Flight, ending: Ending) -> Ending | None:
     """Say how a call that was told to stop ended."""
     if flight.stopped is None or isinstance(ending, Succeeded | Undone | CleanFailure):
         return ending
-    if flight.stopped == STOPPING:
+    if flight.stopped in (STOPPING, LOST):
         return None
     if flight.stopped == TIMED_OUT:
         return TransientFailure(f"{TIMED_OUT}: {ending.error}")

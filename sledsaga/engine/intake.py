@@ -1,20 +1,27 @@
-"""How the loop takes what callers ask: submit, command, wait. Answers are given only after the write."""
+"""How the loop takes what callers ask: submit, command, wait. Answers are given only after the write.
+
+Rules
+- A request is checked before it changes anything: one that is refused leaves no trace.
+- What is to be recorded must be storable: this is refused here, not by the store in the middle of a turn.
+"""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sledsaga.core import events as ev
 from sledsaga.core.commands import Command
 from sledsaga.core.commands import decide as decide_events
-from sledsaga.core.define import Lock
 from sledsaga.core.machine import new_state
 from sledsaga.core.view import view
-from sledsaga.engine.adopt import claim, read_live
+from sledsaga.engine.adopt import claim, read_live, twin
 from sledsaga.engine.live import Live
 from sledsaga.engine.messages import Decide, Decision, Submit, Submitted, Wait
-from sledsaga.errors import Conflict, KeyConflict, NotFound, UsageError
-from sledsaga.store.store import LockRow, SagaRow
+from sledsaga.engine.perform import OUTPUT_BYTES_MAX
+from sledsaga.engine.replies import resolve
+from sledsaga.errors import Conflict, KeyConflict, NotFound, TooLarge, UsageError
 
 if TYPE_CHECKING:
     from sledsaga.engine.execute import Executor
@@ -28,13 +35,15 @@ def submit(executor: Executor, asked: Submit) -> None:
             what = f"key {asked.key!r}" if asked.key is not None else f"id {asked.id}"
             msg = f"{what} was used for saga {known[0]} with another operation or other params; use a new one"
             raise KeyConflict(msg)
-        executor.answer(asked.reply, Submitted(known[0], is_new=False))
+        executor.replies.after_write(known[0], asked.reply, Submitted(known[0], is_new=False))
         return
     state = new_state(asked.plan.dag, has_locks=bool(asked.plan.locks))
     live = Live(asked.id, asked.plan, state, key=asked.key, digest=asked.digest, is_new=True)
     live.record([ev.Submitted(asked.by)])
     executor.touch(live)
-    executor.answer(asked.reply, Submitted(live.id, is_new=True))
+    if asked.key is not None:
+        executor.new_keys[asked.key] = live
+    executor.replies.after_write(live.id, asked.reply, Submitted(live.id, is_new=True))
     executor.locks.request(live.id, asked.plan.locks)
     if executor.drive and len(executor.live) < executor.limits.live:
         executor.adopt(live)
@@ -44,10 +53,11 @@ def submit(executor: Executor, asked: Submit) -> None:
 
 def _known(executor: Executor, asked: Submit) -> tuple[str, str] | None:
     """Return id and digest of the saga that was submitted with this key or id, in the log or in this turn."""
-    for live in executor.touched.values():
-        if live.is_new and ((asked.key is not None and live.key == asked.key) or live.id == asked.id):
-            return live.id, live.digest
-    row: SagaRow | None = executor.store.by_key(asked.key) if asked.key is not None else None
+    new = executor.new_keys.get(asked.key) if asked.key is not None else None
+    new = new or (executor.touched.get(asked.id) if asked.has_own_id else None)
+    if new is not None and new.is_new:
+        return new.id, new.digest
+    row = executor.store.by_key(asked.key) if asked.key is not None else None
     if row is None and asked.has_own_id:
         try:
             row = executor.store.row(asked.id)
@@ -58,32 +68,28 @@ def _known(executor: Executor, asked: Submit) -> tuple[str, str] | None:
 
 def decide(executor: Executor, asked: Decide) -> None:
     """Let a command become events, or say what it would be."""
-    live = _find(executor, asked.saga) or read_live(executor.store, asked.saga)
+    kept = executor.live.get(asked.saga) or executor.touched.get(asked.saga)
+    live = kept or read_live(executor.store, asked.saga)
     if asked.expect_seq is not None and asked.expect_seq != live.state.seq:
         stands = f"saga {asked.saga} stands at event {live.state.seq}"
         msg = f"{stands}, not {asked.expect_seq}; look again, then decide"
         raise Conflict(msg)
-    is_ours = asked.saga in executor.live
-    if asked.dry_run and is_ours:
-        live = read_live(executor.store, asked.saga)
-    if not is_ours and live.state.parked is None and not live.state.outcome:
-        live.record([ev.Claimed(executor.name)])
-    events = decide_events(live.state, asked.command)
-    _check_output(executor, live, asked.command)
+    if kept is not None and asked.dry_run:
+        live = twin(executor.store, kept)
+    if kept is None and live.state.parked is None and not live.state.outcome:
+        live.record([ev.Claimed(executor.name)])  # nobody sees it if the command is refused
+    command = _checked(executor, live, asked.command)
+    events = decide_events(live.state, command)
     live.record(events)
-    row = executor.store.row(asked.saga) if not live.is_new else None
-    picture = view(live.id, live.plan, live.state, key=row.key if row else live.key)
+    key = live.key if live.is_new else executor.store.row(live.id).key
+    decision = Decision(events, view(live.id, live.plan, live.state, key=key))
     if asked.dry_run:
-        asked.reply.set_result(Decision(events, picture))
+        resolve(asked.reply, decision)
         return
-    executor.answer(asked.reply, Decision(events, picture))
+    executor.replies.after_write(live.id, asked.reply, decision)
     executor.touch(live)
-    if not is_ours:
+    if live.id not in executor.live:
         _take_over(executor, live)
-
-
-def _find(executor: Executor, saga: str) -> Live | None:
-    return executor.live.get(saga) or executor.touched.get(saga)
 
 
 def _take_over(executor: Executor, live: Live) -> None:
@@ -93,41 +99,42 @@ def _take_over(executor: Executor, live: Live) -> None:
         executor.adopt(live)
 
 
-def _check_output(executor: Executor, live: Live, command: Command) -> None:
-    """Refuse a skip whose output is not of the type that the steps after it take."""
+def _checked(executor: Executor, live: Live, command: Command) -> Command:
+    """Refuse a skip whose output is not of the type that the steps after it take, or cannot be stored."""
     step = None if command.step is None else live.plan.dag.index(command.step)
     if command.verb != "skip" or step is None:
-        return
+        return command
     bound = live.bound
     if bound is None:
         spare = Live(live.id, live.plan, new_state(live.plan.dag))
         spare.record([ev.Submitted("")])
         claim(spare, executor.catalog, executor.name)
         bound = spare.bound
+    output = command.output
     try:
-        _ = bound and bound.steps[step].decode(command.output)
-    except ValueError as error:
+        if bound is not None:
+            output = bound.steps[step].encode(bound.steps[step].decode(output))
+        size = len(json.dumps(output, allow_nan=False))
+    except Exception as error:  # a type's validator is users' code, which may raise anything
         msg = f"the output given for {command.step} does not fit its type: {' '.join(str(error).split())}"
         raise UsageError(msg) from error
+    if size > OUTPUT_BYTES_MAX:
+        msg = (
+            f"the output given for {command.step} has {size:,} bytes; at most {OUTPUT_BYTES_MAX:,} are stored"
+        )
+        raise TooLarge(msg)
+    return replace(command, output=output)
 
 
 def wait(executor: Executor, asked: Wait) -> None:
     """Answer when the saga rests; now, if it does."""
-    live = _find(executor, asked.saga)
-    if live is None:
-        state = read_live(executor.store, asked.saga).state
-        if state.at_rest:
-            executor.answer(asked.reply, None)
+    if asked.saga not in executor.live and asked.saga not in executor.touched:
+        if read_live(executor.store, asked.saga).state.at_rest:
+            resolve(asked.reply, None)
             return
-    executor.waiters.setdefault(asked.saga, []).append(asked.reply)
-
-
-def lock_requests(rows: tuple[LockRow, ...]) -> list[tuple[str, tuple[Lock, ...], bool]]:
-    """Return the lock rows of a log as one request a saga: holders first, then in order of arrival."""
-    wants: dict[str, list[LockRow]] = {}
-    for row in rows:
-        wants.setdefault(row.saga, []).append(row)
-    first = sorted(
-        wants.items(), key=lambda item: (not item[1][0].held, min(r.since for r in item[1]), item[0])
-    )
-    return [(saga, tuple(Lock(r.resource, r.mode) for r in rows), rows[0].held) for saga, rows in first]
+        if not executor.drive:
+            msg = (
+                f"saga {asked.saga} does not rest, and this executor drives nothing; wait where it is driven"
+            )
+            raise UsageError(msg)
+    executor.replies.at_rest(asked.saga, asked.reply)

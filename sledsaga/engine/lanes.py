@@ -3,12 +3,12 @@
 Sagas that have begun go before those that have not, so that what was started comes to rest; within each,
 first come, first served. A saga takes as much room as it can use, then goes to the end of its lane.
 Lanes keep sagas that need threads, sagas that need the asyncio loop, and operations with limits of their
-own out of each other's way.
+own out of each other's way; they take turns.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -27,6 +27,17 @@ class Lane:
     begun: dict[str, Live] = field(default_factory=dict)
     fresh: dict[str, Live] = field(default_factory=dict)
 
+    def add(self, live: Live) -> None:
+        """Queue a saga; one that is queued keeps its place, but for one that has begun meanwhile."""
+        mine, other = (self.begun, self.fresh) if live.has_begun else (self.fresh, self.begun)
+        other.pop(live.id, None)
+        mine[live.id] = live
+
+    def drop(self, live: Live) -> None:
+        """Take a saga out, wherever it stands."""
+        self.begun.pop(live.id, None)
+        self.fresh.pop(live.id, None)
+
     def pop(self) -> Live | None:
         """Take the next saga out, or return None."""
         queue = self.begun or self.fresh
@@ -40,22 +51,45 @@ class Lanes:
         """Begin with all room free."""
         self._limits = limits
         self._lanes: dict[tuple[bool, str], Lane] = {}
+        self._turns: deque[Lane] = deque()
         self._taken: Counter[bool | str] = Counter()
 
     def add(self, live: Live) -> None:
         """Queue a saga that has something to start."""
-        if live.bound is None:
+        key = self._key(live)
+        if key is None:
             return
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(*key)
+            self._turns.append(lane)
+        lane.add(live)
+
+    def drop(self, live: Live) -> None:
+        """Take a saga out that is not to start anything any more."""
+        key = self._key(live)
+        if key is not None and key in self._lanes:
+            self._lanes[key].drop(live)
+
+    def _key(self, live: Live) -> tuple[bool, str] | None:
+        if live.bound is None:
+            return None
         operation = live.plan.dag.operation
-        key = (live.bound.any_blocking, operation if operation in self._limits.per_operation else "")
-        lane = self._lanes.setdefault(key, Lane(*key))
-        if live.id not in lane.begun and live.id not in lane.fresh:
-            (lane.begun if live.has_begun else lane.fresh)[live.id] = live
+        return live.bound.any_blocking, operation if operation in self._limits.per_operation else ""
 
     def served(self) -> Iterator[tuple[Live, int]]:
-        """Yield sagas with the room that each may use, until no lane has both; `take` what is used."""
-        for lane in self._lanes.values():
-            while (room := self._room(lane)) > 0 and (live := lane.pop()) is not None:
+        """Yield sagas with the room that each may use, until no lane has both; `take` what is used.
+
+        Lanes take turns, also from one call to the next: with little room none may starve another.
+        """
+        fruitless = 0
+        while fruitless < len(self._turns):
+            lane = self._turns[0]
+            room = self._room(lane)
+            live = lane.pop() if room > 0 else None
+            self._turns.rotate(-1)
+            fruitless = fruitless + 1 if live is None else 0
+            if live is not None:
                 yield live, min(room, SHARE)
 
     def take(self, live: Live, calls: int) -> None:

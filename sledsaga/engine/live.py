@@ -27,7 +27,10 @@ class Flight:
 
 @dataclass(slots=True, eq=False)
 class Live:
-    """One saga in memory. `durable` is the last (epoch, seq) that the log has; `pending` is not in it yet."""
+    """One saga in memory. `durable` is the last (epoch, seq) that the log has; `pending` is not in it yet.
+
+    `wake_at` is when the executor will look at it again by itself.
+    """
 
     id: str
     plan: Plan
@@ -39,6 +42,7 @@ class Live:
     durable: tuple[int, int] = (0, 0)
     pending: list[ev.Recorded] = field(default_factory=list)
     flights: dict[int, Flight] = field(default_factory=dict)
+    wake_at: float | None = None
 
     def record(self, events: Iterable[ev.Event], now: float | None = None) -> None:
         """Let events happen; they are in the log only after the next write."""

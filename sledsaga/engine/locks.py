@@ -31,6 +31,11 @@ class LockTable:
         self._queues: dict[str, dict[str, _Request]] = {}
         self._wants: dict[str, tuple[Lock, ...]] = {}
 
+    def restore(self, saga: str, lock: Lock, *, held: bool) -> None:
+        """Take one row of the log as it stands; rows come in the order of the queue of their resource."""
+        self._wants[saga] = (*self._wants.get(saga, ()), lock)
+        self._queues.setdefault(lock.resource, {})[saga] = _Request(saga, lock.mode, held)
+
     def request(self, saga: str, locks: tuple[Lock, ...], *, held: bool = False) -> None:
         """Queue a saga for all its resources, or note that it holds them; a second call does nothing."""
         if saga in self._wants:
@@ -40,21 +45,30 @@ class LockTable:
             queue = self._queues.setdefault(lock.resource, {})
             queue[saga] = _Request(saga, lock.mode, held)
 
-    def grant(self, saga: str) -> bool:
-        """Give the saga all its resources if nobody before it clashes; say whether it has them now."""
-        if not all(self._is_free(saga, lock) for lock in self._wants.get(saga, ())):
-            return False
+    def is_free(self, saga: str) -> bool:
+        """Say whether nobody holds, or asked before for, what clashes with a resource of this saga."""
+        return not any(True for lock in self._wants.get(saga, ()) for _ in self._before(saga, lock))
+
+    def hold(self, saga: str) -> None:
+        """Give the saga all its resources; they must be free."""
+        assert self.is_free(saga), f"saga {saga} may not have its resources yet"
         for lock in self._wants.get(saga, ()):
             self._queues[lock.resource][saga].held = True
-        return True
 
     def release(self, saga: str) -> tuple[str, ...]:
-        """Take a saga out of every queue; return who waited behind it, in order of arrival."""
+        """Take a saga out of every queue; return who may be next, in order of arrival.
+
+        Who stands behind somebody who waits for a resource alone is not next.
+        """
         behind: dict[str, None] = {}
         for lock in self._wants.pop(saga, ()):
             queue = self._queues[lock.resource]
             del queue[saga]
-            behind |= dict.fromkeys(request.saga for request in queue.values() if not request.held)
+            for request in queue.values():
+                if not request.held:
+                    behind[request.saga] = None
+                    if request.mode == "exclusive":
+                        break
             if not queue:
                 del self._queues[lock.resource]
         return tuple(behind)
@@ -65,9 +79,6 @@ class LockTable:
         for lock in self._wants.get(saga, ()):
             found |= dict.fromkeys(self._before(saga, lock))
         return tuple(found)
-
-    def _is_free(self, saga: str, lock: Lock) -> bool:
-        return next(iter(self._before(saga, lock)), None) is None
 
     def _before(self, saga: str, lock: Lock) -> Iterable[str]:
         mine = True

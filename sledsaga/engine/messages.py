@@ -95,9 +95,13 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Take nothing new. Let what runs finish, or (`now`) tell it to end and hand it back."""
+    """Take nothing new. Let what runs finish, or (`now`) tell it to end and hand it back.
+
+    With `leave` the loop ends without waiting for calls; what they come to is not recorded.
+    """
 
     now: bool
+    leave: bool = False
 
 
 Message = Submit | Decide | Wait | Recover | Finished | Idle | Stop

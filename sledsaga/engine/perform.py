@@ -104,11 +104,16 @@ def _must_probe(job: Job) -> bool:
 def _probe(job: Job) -> Ending | None:
     if not _must_probe(job) or job.bound.probe is None:
         return None
-    context = replace(job.context, direction="probe")
-    answer = job.bound.probe.call(**job.arguments(job.bound.probe, context))
+    answer = ask_probe(job.bound.probe, job)
     if isinstance(answer, Present) and answer.ours:
         return _ended(job, answer.output)
     return None
+
+
+def ask_probe(probe: Function, job: Job) -> object:
+    """Return what a probe answers, also an `async def` one: it gets a loop of its own, in this thread."""
+    answer = probe.call(**job.arguments(probe, replace(job.context, direction="probe")))
+    return asyncio.run(answer) if probe.is_async else answer
 
 
 def _ended(job: Job, output: Any) -> Ending:  # noqa: ANN401 - whatever a step returned
@@ -145,4 +150,7 @@ def describe(error: BaseException) -> str:
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    try:
+        return " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - an error whose text cannot be had is still an ending
+        return "its text cannot be had"

@@ -14,7 +14,7 @@ from sledsaga.core.dag import DagStep, FromParams, FromStep, FromSteps, Input, P
 from sledsaga.core.define import Absent, Conflicting, Operation, Present
 from sledsaga.core.events import Json
 from sledsaga.engine.context import Context
-from sledsaga.engine.perform import Job, SledFactory, describe
+from sledsaga.engine.perform import Job, SledFactory, ask_probe, describe
 
 NOBODY = "00000000-0000-7000-8000-000000000000"
 
@@ -70,7 +70,7 @@ def _ask(plan: Plan, index: int, bound: BoundStep, outputs: dict[int, Json], sle
     context = Context(NOBODY, plan.dag.operation, step.path, "probe")
     job = Job(bound, context, stored_inputs(step, plan.scopes, outputs), sled=sled)
     try:
-        answer = bound.probe.call(**job.arguments(bound.probe, context))
+        answer = ask_probe(bound.probe, job)
         if isinstance(answer, Present):
             outputs[index] = bound.encode(answer.output)
     except Exception as error:  # noqa: BLE001 - a probe is users' code; what it raises is its answer

@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from loguru import logger
+
 from sledsaga.core.outcomes import Ending, Failed
 from sledsaga.engine.perform import Job, perform, perform_async
 
@@ -28,6 +30,7 @@ class Workers:
         self._jobs: SimpleQueue[tuple[Job, Report] | None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: dict[int, asyncio.Task[Ending]] = {}
+        self._closed = False
 
     def start(self, job: Job, report: Report) -> None:
         """Run a job; `report` is called with its ending, from the thread that ran it."""
@@ -36,8 +39,7 @@ class Workers:
             return
         self._jobs.put((job, report))
         if not self._idle.acquire(blocking=False) and self._threads < self._bound:
-            self._threads += 1
-            threading.Thread(target=self._work, name=f"sledsaga-step-{self._threads}", daemon=True).start()
+            self._add_thread()
 
     def cancel(self, job: Job) -> None:
         """Tell a job that it should end: its context says so, and an `async def` step is cancelled."""
@@ -52,6 +54,17 @@ class Workers:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stop)
 
+    def _add_thread(self) -> None:
+        """Start one more thread; without it the others do the work, if there are any."""
+        thread = threading.Thread(target=self._work, name=f"sledsaga-step-{self._threads + 1}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the machine has no more threads
+            if not self._threads:
+                raise
+        else:
+            self._threads += 1
+
     def _work(self) -> None:
         while (item := self._jobs.get()) is not None:
             job, report = item
@@ -64,9 +77,12 @@ class Workers:
             threading.Thread(target=self._run, args=(self._loop,), name="sledsaga-async", daemon=True).start()
         return self._loop
 
-    @staticmethod
-    def _run(loop: asyncio.AbstractEventLoop) -> None:
-        loop.run_forever()
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        while not self._closed:
+            try:
+                loop.run_forever()
+            except (SystemExit, KeyboardInterrupt) as error:  # asyncio lets these out of any task
+                logger.error("a task beside an async step raised {}; the steps go on", type(error).__name__)
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 
@@ -87,4 +103,5 @@ class Workers:
         for task in self._tasks.values():
             task.cancel()
         loop = asyncio.get_running_loop()
+        self._closed = True
         loop.call_soon(loop.call_soon, loop.stop)
