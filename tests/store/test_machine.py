@@ -122,4 +122,4 @@ def everything(store: Store) -> object:
 
 
 TestStores = Stores.TestCase
-TestStores.settings = settings(max_examples=25, stateful_step_count=15, deadline=None)
+TestStores.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)
