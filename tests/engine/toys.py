@@ -50,8 +50,8 @@ Start = Callable[..., Engine]
 
 def one_step(name: str, do: Callable[..., Any], *, locks: Any = (), **about: Any) -> Operation:
     """Make an operation of one step."""
-    about = {"undo": NOTHING, "name": "only"} | about
-    return operation(name, version=1, params=Params, steps=[step(do, **about)], locks=locks)
+    settings: dict[str, Any] = {"undo": NOTHING, "name": "only"} | about
+    return operation(name, version=1, params=Params, steps=[step(do, **settings)], locks=locks)
 
 
 def waiting_at(gate: Gate, name: str = "held", *, locks: tuple[Lock, ...] = ()) -> Operation:
