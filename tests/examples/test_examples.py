@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,3 +73,35 @@ def test_examples_are_short() -> None:
     }
     assert set(lengths) == set(TRANSCRIPTS)
     assert [name for name, lines in lengths.items() if lines >= LINES_MAX] == []
+
+
+def run_demo(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", str(EXAMPLES / "demo.py")]
+    own = {**os.environ, "TMPDIR": str(folder), **env}
+    return subprocess.run(
+        command, cwd=folder, env=own, capture_output=True, text=True, timeout=240, check=False
+    )
+
+
+def test_the_demo_shows_a_killed_process_recovered(tmp_path: Path) -> None:
+    """The demo tells its whole story, without colour off a terminal, and leaves nothing behind."""
+    ran = run_demo(tmp_path)
+    assert (ran.stderr, ran.returncode) == ("", 0)
+    headings = [line for line in ran.stdout.splitlines() if re.match(r"\d\. ", line)]
+    assert len(headings) == 6
+    assert "\nKilled\n" in ran.stdout
+    assert "├── ▶ install  running" in ran.stdout
+    assert " ended: succeeded\n" in ran.stdout
+    assert "\033" not in ran.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_fails_when_a_claim_does_not_hold(tmp_path: Path) -> None:
+    """A program without operations cannot tell the story: the demo says so in one line and ends with 1."""
+    stub = tmp_path / "stub" / "sagas"
+    stub.mkdir(parents=True)
+    (stub / "__init__.py").write_text("CATALOG = ()\n")
+    ran = run_demo(tmp_path, PYTHONPATH=str(stub.parent))
+    assert ran.returncode == 1
+    assert "not as it should be: `sledsaga plan provision-crdb -f crdb.yaml` ended with 2" in ran.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["stub"]
