@@ -8,10 +8,12 @@ Rules
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sledsaga.errors import UsageError
-from sledsaga.store.store import Store
+
+if TYPE_CHECKING:  # the words of the core bring pydantic, which a URL does not need
+    from sledsaga.store.store import Store
 
 SQLITE: Final = "sqlite:///"
 MEMORY: Final = "memory:"
