@@ -49,7 +49,7 @@ class PoolMade(Model):
 def find(sled: Sled, wanted: PoolWanted) -> FoundDisk:
     """Find the disk that is named, or the one that carries the pool.
 
-    Raises Transient while it is not plugged in, ForeignObject when it holds another pool or is of another class.
+    Raises Transient while it is not plugged in, ForeignObject when it is of another class or pool.
     """
     imported = sled.pools.observe(wanted.name) is not None
     disk, label = _carrier(sled, wanted.name) if wanted.disk is None else _named(sled, wanted)

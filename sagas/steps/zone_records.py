@@ -101,7 +101,7 @@ def rebuild(sled: Sled, record: ZoneRecord) -> None:
         if record.state in UNBUILT:
             return  # a half-made zone of another saga: there was nothing to be kept
         raise ForeignObject(
-            f"zone {record.name} was {record.state} and cannot be built anew: what it was made of is not known"
+            f"{record.name} was {record.state} and cannot be built anew: what it was made of is not known"
         )
     _rebuild_parts(sled, record, record.zone)
     zones = record.zones(sled)

@@ -132,7 +132,7 @@ def probe_boot(sled: Sled, zone: ZoneWanted) -> Probe:
 
 @patient
 def single_user(sled: Sled, running: Running) -> ZoneName:
-    """Wait until the zone's services may start. Raises Transient after a minute, CommandFailed (maintenance)."""
+    """Wait until its services may start. Raises Transient after a minute, CommandFailed (maintenance)."""
     sled.services.wait_online(zone=running.name, timeout_s=SINGLE_USER_S)
     return running.name
 

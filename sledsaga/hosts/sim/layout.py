@@ -12,6 +12,7 @@ import uuid
 from dataclasses import dataclass
 
 from sledsaga.errors import InvalidName
+from sledsaga.hosts.keys import KEY_BYTES, SECRET_FILE, Secrets, secrets_document
 from sledsaga.hosts.sim import smf
 from sledsaga.hosts.sim.argv import Call, Refusal
 from sledsaga.hosts.sim.commands import interpret
@@ -64,11 +65,14 @@ def two_m2() -> list[DiskSpec]:
 
 
 def make_ground(call: Call) -> None:
-    """Make the root file system, the physical link and the global zone's services."""
+    """Make the root file system with the rack's secret (no secret here), a physical link, the services."""
     root = call.tree.home / "root"
     for folder in FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
     (root / OVERLAY).write_bytes(b"overlay")
+    secrets = root / SECRET_FILE.lstrip("/")
+    secrets.parent.mkdir(parents=True, exist_ok=True)
+    secrets.write_bytes(secrets_document(Secrets("simulated rack", {0: bytes(range(KEY_BYTES))})))
     call.tx.put(PHYSICAL_LINK, Link("phys", mac="a8:40:25:ff:0:1", props={"mtu": "9000"}))
     smf.start_global(call)
 
