@@ -53,11 +53,15 @@ STATES: Final[dict[str, int]] = {
 """What a verb that waited for a saga ends with; one that did not wait ends with OK."""
 
 
+MOVING: Final = frozenset({"waiting", "running", "unwinding"})
+"""The states in which a saga goes on by itself, if somebody drives it."""
+
+
 def code_of(error: BaseException) -> int:
     """Return the exit code of an error: its class's, or that of the nearest class above."""
     return next((ERRORS[kind] for kind in type(error).__mro__ if kind in ERRORS), ERROR)
 
 
-def as_help() -> str:
+def table_of_codes() -> str:
     """Return the table as it stands at the end of `--help`."""
     return "\n".join(f"  {code:>3}  {meaning}" for code, meaning in MEANINGS.items())

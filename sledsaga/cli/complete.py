@@ -17,6 +17,7 @@ from sledsaga.cli.root import root
 
 SHELLS: Final = ("bash", "zsh", "fish")
 SHOWN: Final = 50
+COMPLETING: Final = "_SLEDSAGA_COMPLETE"
 Finder = Callable[[click.Context, Desk, str], list[CompletionItem]]
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -84,5 +85,5 @@ def completion(desk: Desk, *, shell: str) -> None:
 
     made = get_completion_class(shell)
     assert made is not None
-    script = made(root, {}, "sledsaga", "_SLEDSAGA_COMPLETE")
+    script = made(root, {}, "sledsaga", COMPLETING)
     desk.terminal.write(script.source_template % script.source_vars())

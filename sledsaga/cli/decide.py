@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from sledsaga.cli import driving
-from sledsaga.cli.codes import STATES
+from sledsaga.cli.codes import MOVING, STATES
 from sledsaga.cli.complete import complete_saga, complete_step
 from sledsaga.cli.desk import Desk, verb
 from sledsaga.cli.draw import change_line, headline, stuck_lines
@@ -177,7 +177,7 @@ def carry_out(desk: Desk, name: Verb, given: dict[str, Any], manner: Manner) -> 
     if not manner.yes:
         _confirm(desk, view, command)
     with explained(desk, Wanted(view.operation, {}, saga=saga)):
-        after = _send(desk, saga, command, manner)
+        after = _send(desk, view, command, manner)
     if desk.terminal.as_json or manner.wait:
         show_saga(desk, after)
     else:
@@ -186,12 +186,16 @@ def carry_out(desk: Desk, name: Verb, given: dict[str, Any], manner: Manner) -> 
         raise SystemExit(STATES[after.state])
 
 
-def _send(desk: Desk, saga: str, command: Command, manner: Manner) -> SagaView:
+def _send(desk: Desk, view: SagaView, command: Command, manner: Manner) -> SagaView:
+    from sledsaga.engine.read import read_view
+
     with driving.executor(desk, drive=manner.wait) as who:
-        after: SagaView = who.verbs.command(saga, command).view
+        who.verbs.command(view.id, command)
         if manner.wait:
-            return driving.see_through(desk, who, saga, timeout_s=manner.timeout_s)
-    if who.engine is not None and after.state in ("running", "unwinding", "waiting"):
+            return driving.see_through(desk, who, view.id, timeout_s=manner.timeout_s, after=view.seq)
+    with reading(desk) as store:
+        after = read_view(store, view.id)
+    if who.engine is not None and after.state in MOVING:
         desk.terminal.say("sledsaga: recorded; nobody drives it now, `sledsaga recover` does")
     return after
 

@@ -8,6 +8,7 @@ Rules
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -91,12 +92,20 @@ def verb(group: click.Group, name: str, **attributes: Any) -> Callable[[Callable
             observe(desk)
             function(desk, **given)
 
-        lines = (attributes.get("help") or function.__doc__ or "").strip().splitlines()
-        short = _short(lines[0]) if lines else None
-        made: click.Command = group.command(name, short_help=short, **attributes)(shared_options(run))
+        text = as_help(attributes.pop("help", None) or function.__doc__ or "")
+        short = _short(text.partition("\n")[0])
+        made: click.Command = group.command(name, help=text, short_help=short, **attributes)(
+            shared_options(run)
+        )
+        made.params.sort(key=lambda one: not one.expose_value)  # its own options stand first in the help
         return made
 
     return register
+
+
+def as_help(docstring: str) -> str:
+    r"""Return a docstring as click wants it: its mark for "leave these lines alone" is written as \b here."""
+    return inspect.cleandoc(docstring).replace(r"\b", "\b")
 
 
 def _short(line: str) -> str:

@@ -112,21 +112,22 @@ def _notes(step: StepView, now: float) -> Iterable[str]:
         yield duration((now if running else step.ended_at or now) - step.started_at)
 
 
-def details(view: SagaView, now: float) -> Table:
-    """Return what else is to be known of a saga, one fact a line."""
+def details(view: SagaView, now: float, *, is_driven: bool) -> Table:
+    """Return what else is to be known of a saga, one fact a line; `is_driven`: its executor lives."""
     facts = table("", "")
     facts.show_header = False
-    for name, value in _facts(view, now).items():
+    for name, value in _facts(view, now, is_driven=is_driven).items():
         facts.add_row(name, clean(value))
     return facts
 
 
-def _facts(view: SagaView, now: float) -> dict[str, str]:
+def _facts(view: SagaView, now: float, *, is_driven: bool) -> dict[str, str]:
     facts = {"id": view.id, "created": moment(view.created_at, now), "updated": moment(view.updated_at, now)}
     facts["direction"] = view.direction
     if view.key is not None:
         facts["key"] = view.key
-    facts["executor"] = f"{view.executor or 'none yet'} (epoch {view.epoch})"
+    gone = "" if is_driven or _ended(view) else ", which does not run now"
+    facts["executor"] = f"{view.executor or 'none yet'} (epoch {view.epoch}){gone if view.executor else ''}"
     for resource, mode, held in view.locks:
         facts[f"lock {resource}"] = f"{mode}, {'held' if held else 'waited for'}"
     if view.leftovers:

@@ -65,7 +65,7 @@ def executor(desk: Desk, *, drive: bool = True) -> Iterator[Executor]:
                 engine = stack.enter_context(own_engine(desk, drive=drive))
             except ExecutorBusy as error:
                 if time.monotonic() > deadline:
-                    raise LogUnavailable(f"{error}; it does not answer on its socket") from error
+                    raise LogUnavailable(f"{error}; it takes nothing new and does not end") from error
                 time.sleep(PAUSE_S)
                 continue
             yield Executor(engine, None)
@@ -73,7 +73,10 @@ def executor(desk: Desk, *, drive: bool = True) -> Iterator[Executor]:
 
 
 def connect(desk: Desk) -> Client | None:
-    """Return a client of the executor that runs and answers, or None."""
+    """Return a client of the executor that runs, answers and takes new work, or None.
+
+    Raises PermissionError when it is another user's.
+    """
     from sledsaga import wiring
 
     found = wiring.holder(desk.settings)
@@ -81,13 +84,25 @@ def connect(desk: Desk) -> Client | None:
         return None
     from sledsaga.web.client import Client
 
-    client = Client(found.socket, by=whoami())
     try:
-        client.ready()
-    except LogUnavailable:
+        client = Client(found.socket, by=whoami())
+    except LogUnavailable as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise PermissionError(
+                f"{found.socket}: the executor is another user's; ask as that user"
+            ) from error
+        return None
+    if _is_draining(client):
         client.close()
         return None
     return client
+
+
+def _is_draining(client: Client) -> bool:
+    try:
+        return any(check["name"] == "not-draining" and not check["ok"] for check in client.ready()["checks"])
+    except LogUnavailable:
+        return True
 
 
 @contextmanager
@@ -130,9 +145,15 @@ def terminated_like_interrupted() -> Iterator[None]:
 
 
 def see_through(
-    desk: Desk, who: Executor, saga: str, *, timeout_s: float | None = None, quiet: bool = False
+    desk: Desk,
+    who: Executor,
+    saga: str,
+    *,
+    timeout_s: float | None = None,
+    quiet: bool = False,
+    after: int = 0,
 ) -> SagaView:
-    """Show a saga until it rests, and return it; take over when its executor goes away.
+    """Show a saga, from event `after` on, until it rests; take over when its executor goes away.
 
     Raises WaitTimedOut, LogUnavailable.
     """
@@ -142,7 +163,7 @@ def see_through(
         def watch(who: Executor) -> SagaView:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             with _watching(desk, who, left) as (store, pulse):
-                return follow(store, saga, shown, pulse)
+                return follow(store, saga, shown, pulse, after=after)
 
         try:
             return watch(who)

@@ -53,17 +53,20 @@ class Silent:
 
 
 class Lines:
-    """One line for each change."""
+    """One line for each change, also when the watch begins anew."""
 
     def __init__(self, terminal: Terminal) -> None:
         """Take where to write."""
         self._terminal = terminal
+        self._seen = 0
 
     def show(self, view: SagaView, events: list[dict[str, Any]]) -> None:
         """Write a line for each event."""
         short = shorten([view.id])[view.id]
         for event in events:
-            self._terminal.say(change_line(event, short))
+            if event["seq"] > self._seen:
+                self._terminal.say(change_line(event, short))
+        self._seen = view.seq
 
     def say(self, text: str) -> None:
         """Write a line."""
@@ -136,17 +139,22 @@ def follow(
     picture: Picture,
     pulse: Pulse,
     *,
+    after: int = 0,
     is_over: Callable[[SagaView], bool] | None = None,
 ) -> SagaView:
-    """Show a saga until it rests (or `is_over` says so), and return it. Raises WaitTimedOut, NotFound."""
+    """Show a saga until it rests (or `is_over` says so), and return it; only what came after event `after`.
+
+    Raises WaitTimedOut, NotFound.
+    """
     over = is_over or at_rest
-    seen, cost_s, told = 0, 0.0, False
+    seen, looked, cost_s, told = after, False, 0.0, False
     dag = store.plan(saga).dag
     started = time.monotonic()
     while True:
         began = time.monotonic()
         row = store.row(saga)
-        if row.seq > seen or not seen:
+        if row.seq > seen or not looked:
+            looked = True
             view, events = _look(store, saga, dag, seen)
             picture.show(view, events)
             seen = view.seq

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sledsaga.cli.desk import Desk, verb
+from sledsaga.cli.desk import Desk, shared_options, verb
 from sledsaga.cli.root import root
 from sledsaga.errors import SchemaMismatch, UsageError
 
 
 @root.group("db")
+@shared_options
 def db() -> None:
     """Look at the schema of the log, and bring it up to date."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from sledsaga.cli.codes import STATES
+from sledsaga.cli.codes import MOVING, STATES
 from sledsaga.cli.complete import complete_operation, complete_saga
 from sledsaga.cli.desk import Desk, verb
 from sledsaga.cli.draw import event_line, labelled, table
@@ -70,6 +70,7 @@ def list_sagas(
 
     Writes nothing.
     """
+    from sledsaga import wiring
     from sledsaga.store.store import Filter
 
     only = Filter(
@@ -85,6 +86,8 @@ def list_sagas(
         show_rows(desk, rows, time.time())
     else:
         desk.terminal.say(f"sledsaga: no sagas here; the log is {desk.settings.db.value}")
+    if any(row.state in MOVING for row in rows) and wiring.holder(desk.settings) is None:
+        desk.terminal.say("sledsaga: nobody drives what is unfinished; `sledsaga recover` does")
     if token:
         desk.terminal.say(f"sledsaga: there are more than {limit}; give a higher --limit")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 
@@ -20,7 +20,8 @@ from sledsaga.cli.root import root
 from sledsaga.cli.words import one_line
 from sledsaga.errors import SledsagaError
 
-VERBS = (offer, run, look, decide, graph, sled, keep, serve, complete)
+NAME: Final = "sledsaga"
+VERBS: Final = (offer, run, look, decide, graph, sled, keep, serve, complete)
 """The modules whose verbs there are."""
 
 
@@ -36,28 +37,32 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
 def run_line(argv: list[str]) -> int:
     """Run one command line; say on stderr what went wrong, and return the exit code."""
-    context: dict[str, object] = {}
     try:
-        result = root.main(argv, prog_name="sledsaga", standalone_mode=False, obj=context)
-        return result if isinstance(result, int) else OK
+        return _run(argv)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else OK
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        return USAGE
-    except click.UsageError as error:
-        return _say(error.format_message(), USAGE, hint=_hint(error))
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except click.ClickException as error:
-        return _say(error.format_message(), ERROR)
-    except (KeyboardInterrupt, click.Abort) as error:
+        return _say_misuse(error)
+    except (KeyboardInterrupt, EOFError, click.Abort) as error:
         return _say(": ".join(filter(None, ["interrupted", str(error)])), INTERRUPTED)
     except BrokenPipeError:
         return _pipe_closed()
-    except SledsagaError as error:
+    except (SledsagaError, PermissionError) as error:
         return _say(str(error) or type(error).__name__, code_of(error), trace=_wants_trace(argv))
     except Exception as error:  # noqa: BLE001 - a mistake of ours shall be a line, not a page
         what = f"unexpected {type(error).__name__}: {error}"
         return _say(what, code_of(error), trace=_wants_trace(argv), hint="-vv shows where it came from")
+
+
+def _run(argv: list[str]) -> int:
+    """Parse and invoke; not by click's own `main`, which would keep an interrupt's message to itself."""
+    if complete.COMPLETING in os.environ:
+        root.main(argv, prog_name=NAME)
+    with root.make_context(NAME, argv) as context:
+        root.invoke(context)
+    return OK
 
 
 def _say(text: str, code: int, *, hint: str = "", trace: bool = False) -> int:
@@ -70,8 +75,13 @@ def _say(text: str, code: int, *, hint: str = "", trace: bool = False) -> int:
     return code
 
 
-def _hint(error: click.UsageError) -> str:
-    return "" if error.ctx is None else f"`{error.ctx.command_path} --help` shows how"
+def _say_misuse(error: click.ClickException) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return USAGE
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = "" if context is None else f"`{context.command_path} --help` shows how"
+    return _say(error.format_message(), USAGE, hint=hint)
 
 
 def _wants_trace(argv: list[str]) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from sledsaga.cli.codes import as_help
-from sledsaga.cli.desk import shared_options
+from sledsaga.cli.codes import table_of_codes
+from sledsaga.cli.desk import as_help, shared_options
 
 EPILOG = f"""\b
 Exit codes:
-{as_help()}
+{table_of_codes()}
 
 \b
 Without --db the log is .sledsaga/log.db in the current directory, and without --sled the machine is the
@@ -26,8 +26,20 @@ def show_version(context: click.Context, _parameter: click.Parameter, value: boo
         context.exit()
 
 
+HELP = r"""Run operations on a sled as sagas: every step recorded, every failure undone, every crash survived.
+
+\b
+    sledsaga operations                           what can be done
+    sledsaga plan provision-crdb -f crdb.yaml     what it would do
+    sledsaga submit provision-crdb -f crdb.yaml   do it
+    sledsaga list                                 what was done, and what needs you
+    sledsaga recover                              go on after a crash
+"""
+
+
 @click.group(
     "sledsaga",
+    help=as_help(HELP),
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
@@ -41,12 +53,4 @@ def show_version(context: click.Context, _parameter: click.Parameter, value: boo
 )
 @shared_options
 def root() -> None:
-    r"""Run operations on a sled as sagas: every step recorded, every failure undone, every crash survived.
-
-    \b
-        sledsaga operations                           what can be done
-        sledsaga plan provision-crdb -f crdb.yaml     what it would do
-        sledsaga submit provision-crdb -f crdb.yaml   do it
-        sledsaga list                                 what was done, and what needs you
-        sledsaga recover                              go on after a crash
-    """
+    """Read the options before the verb; the verb does the rest."""

@@ -42,7 +42,14 @@ def show_saga(desk: Desk, view: SagaView, *, full: bool = False) -> None:
     desk.terminal.show(tree(view, short, now))
     desk.terminal.show(*stuck_lines(view.stuck, short, now))
     if full:
-        desk.terminal.show("", details(view, now))
+        desk.terminal.show("", details(view, now, is_driven=_drives(desk, view)))
+
+
+def _drives(desk: Desk, view: SagaView) -> bool:
+    from sledsaga import wiring
+
+    found = wiring.holder(desk.settings)
+    return found is not None and found.executor == view.executor
 
 
 def show_rows(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from sledsaga.cli.desk import Desk, verb
+from sledsaga.cli.desk import Desk, shared_options, verb
 from sledsaga.cli.draw import table
 from sledsaga.cli.inputs import Body, read_document
 from sledsaga.cli.root import root
@@ -42,6 +42,7 @@ IMAGES: Final = (
 
 
 @root.group("sled")
+@shared_options
 def sled() -> None:
     """Make a simulated sled, look at it, and reboot it."""
 
