@@ -17,6 +17,9 @@ from typing import Protocol
 from sledsaga.core.events import Recorded
 
 QUEUE_EVENTS_MAX = 1000
+GATHER_S = 0.03
+"""A burst is taken in pieces of this length: no eye sees the difference, and a saga of many quick steps
+does not cost each watcher a look at the log for each of them."""
 
 Callback = Callable[[str, tuple[Recorded, ...]], None]
 
@@ -37,6 +40,7 @@ class Watch:
         self._loop = asyncio.get_running_loop()
         self._queue: deque[Recorded] = deque()
         self._woken = asyncio.Event()
+        self._not_before = 0.0
 
     def tell(self, events: tuple[Recorded, ...]) -> None:
         """Pass events on to the loop, from any thread; a loop that has ended needs none."""
@@ -44,9 +48,14 @@ class Watch:
             self._loop.call_soon_threadsafe(self._offer, events)
 
     async def take(self, timeout_s: float) -> tuple[Recorded, ...]:
-        """Wait for what comes next and return it; empty when nothing came in time, or too much."""
+        """Wait for what comes next and return it; empty when nothing came in time, or too much.
+
+        What comes after a pause is given at once, and a burst in pieces.
+        """
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._woken.wait(), timeout_s)
+            await asyncio.sleep(self._not_before - self._loop.time())
+            self._not_before = self._loop.time() + GATHER_S
         self._woken.clear()
         taken = tuple(self._queue)
         self._queue.clear()

@@ -17,6 +17,8 @@ from sledsaga.web.answering import reply, service
 from sledsaga.web.service import Service
 
 SEQ_MAX = 10**15
+BATCH_EVENTS_FEW = 50
+"""Fewer are written at once, for a change of threads costs more."""
 
 
 async def events(request: Request) -> Response:
@@ -72,12 +74,16 @@ async def _stream(request: Request, after: int, *, follow: bool) -> Response:
 
 async def _messages(behind: Service, saga: str, after: int, *, follow: bool) -> AsyncIterator[bytes]:
     yield sse.STILL_HERE  # the answer's head goes out at once, not with the first event
+    await behind.call(partial(behind.dag, saga))
     async for batch in behind.tail(saga, after, follow=follow):
         after = batch[-1].seq if batch else after
-        yield await behind.call(partial(_encoded, behind, saga, batch)) if batch else sse.STILL_HERE
+        encode = partial(_encoded, behind, saga, batch)
+        yield encode() if len(batch) < BATCH_EVENTS_FEW else await behind.call(encode)
     reason = await behind.why_over(saga, after, follow=follow) or "draining"
     yield sse.encode({"reason": reason, "state": (await behind.row(saga)).state}, event="end")
 
 
 def _encoded(behind: Service, saga: str, batch: tuple[Recorded, ...]) -> bytes:
+    if not batch:
+        return sse.STILL_HERE
     return b"".join(sse.encode(body, seq=body["seq"]) for body in _to_json(behind, saga, batch))

@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 
 from sledsaga.core.dag import Dag
-from sledsaga.core.events import Recorded
+from sledsaga.core.events import Recorded, StepStarted, UndoStarted
 from sledsaga.core.view import ENDED
 from sledsaga.engine.engine import Engine
 from sledsaga.errors import Stopping
@@ -32,6 +32,8 @@ DAGS_MAX = 32
 PAGE_EVENTS = 500
 SILENCE_S = 15.0
 """How long a stream is silent before it shows that it is alive: half of what proxies bear."""
+
+STARTS = (StepStarted, UndoStarted)
 
 Answer = TypeVar("Answer")
 
@@ -77,11 +79,12 @@ class Service:
 
     def dag(self, saga: str) -> Dag:
         """Return a saga's DAG, which names the steps of its events; blocks. Raises NotFound."""
-        if saga not in self._dags:
+        found = self._dags.get(saga)
+        if found is None:
             while len(self._dags) >= DAGS_MAX:
                 self._dags.pop(next(iter(self._dags)), None)
-            self._dags[saga] = self.engine.store.plan(saga).dag
-        return self._dags[saga]
+            found = self._dags[saga] = self.engine.store.plan(saga).dag
+        return found
 
     async def is_at_rest(self, row: SagaRow) -> bool:
         """Say whether a saga rests; only a paused one needs a look at its steps."""
@@ -102,44 +105,34 @@ class Service:
         deadline = time.monotonic() + wait_s
         with self.feed.watch(saga) as watch:
             row = await self.row(saga)
-            while not await self.is_at_rest(row) and await self._look_again(watch, deadline):
+            while not await self.is_at_rest(row) and await self._look_again(watch, deadline, for_rest=True):
                 row = await self.row(saga)
 
     def waited(self, wait_s: float | None) -> dict[str, str]:
         """Return the header that says how long an answer was held back at most; none while draining."""
         return {} if wait_s is None or self.draining else {"Preference-Applied": f"wait={wait_s:g}"}
 
-    async def _look_again(self, watch: Watch, deadline: float) -> bool:
-        left = deadline - time.monotonic()
-        if left <= 0 or self.draining:
-            return False
-        await watch.take(min(left, SILENCE_S))
-        return True
+    async def _look_again(self, watch: Watch, deadline: float, *, for_rest: bool = False) -> bool:
+        """Wait for something to look at; False when the time is over. Who starts a step does not rest."""
+        while (left := deadline - time.monotonic()) > 0 and not self.draining:
+            taken = await watch.take(min(left, SILENCE_S))
+            if not (for_rest and _is_running(taken)):
+                return True
+        return False
 
     async def tail(self, saga: str, after: int, *, follow: bool) -> AsyncIterator[tuple[Recorded, ...]]:
         """Yield the events above `after` in order, without gaps, as they come; an empty batch is a silence.
 
         Ends when the saga has ended or this executor goes away, and without `follow` as soon as it rests.
         """
+        running = False
         with self.feed.watch(saga) as watch:
-            batch = await self.events(saga, after)
-            while True:
+            while running or not await self.why_over(saga, after, follow=follow):
+                batch = () if running else await self.events(saga, after)
+                batch = batch or _following(after, await watch.take(SILENCE_S))
+                yield batch
                 after = batch[-1].seq if batch else after
-                if batch:
-                    yield batch
-                if await self.why_over(saga, after, follow=follow):
-                    return
-                batch = await self._next(watch, saga, after)
-                if not batch:
-                    yield ()
-
-    async def _next(self, watch: Watch, saga: str, after: int) -> tuple[Recorded, ...]:
-        row = await self.row(saga)
-        taken = await watch.take(SILENCE_S) if row.seq <= after else ()
-        fresh = tuple(recorded for recorded in taken if recorded.seq > after)
-        if fresh and fresh[0].seq == after + 1:
-            return fresh
-        return await self.events(saga, after)
+                running = _is_running(batch)
 
     async def why_over(self, saga: str, after: int, *, follow: bool) -> Literal["at-rest", "draining"] | None:
         """Say why a stream that is at `after` ends here, or None: it goes on."""
@@ -147,3 +140,14 @@ class Service:
         if row.seq <= after and (row.state in ENDED or (not follow and await self.is_at_rest(row))):
             return "at-rest"
         return "draining" if self.draining else None
+
+
+def _following(after: int, taken: tuple[Recorded, ...]) -> tuple[Recorded, ...]:
+    """Return what follows `after` without a gap; empty when only the log can tell."""
+    fresh = tuple(recorded for recorded in taken if recorded.seq > after)
+    return fresh if fresh and fresh[0].seq == after + 1 else ()
+
+
+def _is_running(batch: tuple[Recorded, ...]) -> bool:
+    """Say whether a saga cannot be at rest, by its newest event alone: then no look at the log is needed."""
+    return bool(batch) and isinstance(batch[-1].event, STARTS)

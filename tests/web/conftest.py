@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
-from sledsaga.core.define import ONCE, Absent, Model, Operation, exclusive, no_undo, operation, step
+from sledsaga.core.define import ONCE, Absent, Model, Operation, exclusive, no_undo, operation, step, value
 from sledsaga.engine.catalog import Catalog
 from sledsaga.engine.engine import Engine
 from sledsaga.store.memory import MemoryStore
@@ -17,6 +18,7 @@ from sledsaga.web.client import Client
 from sledsaga.web.serve import Server
 
 WAIT_S = 20.0
+CHAIN = 200
 
 
 class Greeting(Model):
@@ -27,7 +29,7 @@ def greeting(params: Greeting) -> str:
     return f"hello {params.name}"
 
 
-def said(greeting: str) -> str:
+def said(greeting: str | int) -> str:
     return f"{greeting}!"
 
 
@@ -55,7 +57,7 @@ def gate() -> Iterator[threading.Event]:
 
 @pytest.fixture
 def operations(gate: threading.Event) -> tuple[Operation, ...]:
-    """Operations: `greet` runs, `gated` waits for the gate, `fragile` gets stuck unwinding."""
+    """Operations: `greet` and `chain` run, `gated` waits for the gate, `fragile` gets stuck unwinding."""
 
     def passed() -> bool:
         return gate.wait(WAIT_S)
@@ -63,7 +65,10 @@ def operations(gate: threading.Event) -> tuple[Operation, ...]:
     nothing = no_undo("it leaves nothing")
     greet = [step(greeting, undo=nothing), step(said, undo=nothing, probe=not_said)]
     fragile = [step(failing, undo=undo_failing, undo_retry=ONCE)]
+    chain = [step(said, name=f"said{n}", undo=nothing, inputs={"greeting": value(n)}) for n in range(CHAIN)]
+    chain = [replace(one, after=(f"said{n - 1}",) if n else ()) for n, one in enumerate(chain)]
     return (
+        operation("chain", version=1, params=Greeting, steps=chain),
         operation("greet", version=1, params=Greeting, steps=greet, summary="Says hello."),
         operation(
             "gated",

@@ -120,6 +120,19 @@ def test_events_are_the_records_of_the_log(client: Client, engine: Engine) -> No
     assert list(client.events(saga, after=3, follow=True)) == log[3:]
 
 
+def test_many_who_follow_a_quick_saga_miss_nothing(server: Server, client: Client) -> None:
+    """However fast events come and however many watch, each stream has all of them in order."""
+
+    def seqs(saga: str) -> list[int]:
+        with Client(server.path) as own:
+            return [record["seq"] for record in own.events(saga, until_rest=True)]
+
+    with ThreadPoolExecutor(8) as beside:
+        found = list(beside.map(seqs, [client.submit("chain").id] * 8))
+    assert found == [list(range(1, len(found[0]) + 1))] * 8
+    assert len(found[0]) > 400
+
+
 def test_a_command_is_answered_with_its_records(client: Client) -> None:
     """A dry run writes nothing; the command itself does, on the picture that was seen."""
     stuck = client.wait(client.submit("fragile").id)
@@ -148,7 +161,7 @@ def test_a_plan_holds_a_submit_to_it(client: Client) -> None:
     planned = client.plan("greet", {"name": "zone"})
     view = client.submit("greet", {"name": "zone"}, fingerprint=planned["fingerprint"])
     assert view.fingerprint == planned["fingerprint"]
-    assert [row["name"] for row in client.operations()] == ["fragile", "gated", "greet"]
+    assert [row["name"] for row in client.operations()] == ["chain", "fragile", "gated", "greet"]
 
 
 def test_a_wait_ends_in_time(client: Client) -> None:
