@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter
 
 from sledsaga.core.dag import DagStep, FromParams, FromStep, FromSteps, Given, Input, Known, Plan
 from sledsaga.core.define import Operation, Step
@@ -150,12 +150,20 @@ def _decoder(hint: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - annotations a
 
 
 def _encoder(hint: Any) -> Callable[[Any], Json]:  # noqa: ANN401 - annotations are of any kind
-    adapter = TypeAdapter(Any if hint is ANY else hint)
+    adapter = _adapter(Any if hint is ANY else hint)
 
     def encode(output: Any) -> Json:  # noqa: ANN401 - whatever a step returns
         return cast("Json", adapter.dump_python(output, mode="json", warnings="error"))
 
     return encode
+
+
+def _adapter(hint: Any) -> TypeAdapter[Any]:  # noqa: ANN401 - annotations are of any kind
+    """Make an adapter that lets NaN and infinity through, so that they are refused and not stored as null."""
+    try:
+        return TypeAdapter(hint, config=ConfigDict(ser_json_inf_nan="constants"))
+    except PydanticUserError:  # a model says this itself, as `Model` does
+        return TypeAdapter(hint)
 
 
 def _same(value: Any) -> Any:  # noqa: ANN401 - passes anything through

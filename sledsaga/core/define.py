@@ -26,9 +26,12 @@ RESOURCE = re.compile(r"[a-z][a-z0-9_-]*:[\x21-\x7e]{1,200}")
 
 
 class Model(BaseModel):
-    """Frozen, strict-keyed pydantic model: the parent of params and of structured outputs."""
+    """Frozen, strict-keyed pydantic model: the parent of params and of structured outputs.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    A number that JSON does not have (NaN, infinity) is refused where it is to be stored, not stored as null.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
 @dataclass(frozen=True, slots=True)

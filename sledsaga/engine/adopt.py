@@ -37,7 +37,8 @@ def claim(live: Live, catalog: Catalog, executor: str) -> bool:
     Binding runs code of the operation (steps that depend on params), which may raise anything.
     """
     try:
-        live.bound = bind(catalog.get(live.plan.dag.operation, live.plan.dag.version), live.plan)
+        if live.bound is None:
+            live.bound = bind(catalog.get(live.plan.dag.operation, live.plan.dag.version), live.plan)
     except UnknownOperation as error:
         why = str(error)
     except SledsagaError as error:

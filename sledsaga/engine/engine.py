@@ -20,6 +20,7 @@ from typing import Any, Self, TypeVar
 from loguru import logger
 from pydantic import BaseModel
 
+from sledsaga.core.bind import Bound, bind
 from sledsaga.core.commands import Command
 from sledsaga.core.dag import Plan, canonical
 from sledsaga.core.define import Operation
@@ -45,7 +46,7 @@ from sledsaga.engine.messages import (
 from sledsaga.engine.perform import Hook, SledFactory
 from sledsaga.engine.preview import Preview, preview
 from sledsaga.engine.read import read_view
-from sledsaga.errors import Conflict, InvalidName, SledsagaError, WaitTimedOut
+from sledsaga.errors import Conflict, InvalidName, InvalidPlan, SledsagaError, WaitTimedOut
 from sledsaga.store.store import Store
 
 KEY_CHARS_MAX = 255
@@ -130,7 +131,14 @@ class Engine:
         reply: Future[Submitted] = Future()
         own = None if id is None else check_id(id)
         asked = Submit(
-            own or new_id(), own is not None, planned, _check_key(key), digest, by or whoami(), reply
+            own or new_id(),
+            own is not None,
+            planned,
+            self._bind(planned),
+            _check_key(key),
+            digest,
+            by or whoami(),
+            reply,
         )
         answer = self._ask(asked, reply)
         return self.view(answer.saga), answer.is_new
@@ -149,6 +157,16 @@ class Engine:
         """Plan an execution and ask its probes how things stand; raises as `submit` does."""
         planned = self.plan(operation, params)
         return preview(planned, self.catalog.get(planned.dag.operation, planned.dag.version), self._sled)
+
+    def _bind(self, planned: Plan) -> Bound:
+        """Bind a fresh plan in the caller's thread: what cannot be run is found before it is recorded."""
+        dag = planned.dag
+        try:
+            return bind(self.catalog.get(dag.operation, dag.version), planned)
+        except Exception as error:  # binding runs code of the operation, which may raise anything
+            why = str(error).partition("\n")[0]
+            msg = f"operation {dag.operation} v{dag.version} can be planned but not run: {why}"
+            raise InvalidPlan(msg) from error
 
     def wait(self, saga: str, timeout_s: float | None = None) -> SagaView:
         """Wait until the saga has ended, is stuck, or is paused with nothing running.

@@ -38,7 +38,7 @@ def submit(executor: Executor, asked: Submit) -> None:
         executor.replies.after_write(known[0], asked.reply, Submitted(known[0], is_new=False))
         return
     state = new_state(asked.plan.dag, has_locks=bool(asked.plan.locks))
-    live = Live(asked.id, asked.plan, state, key=asked.key, digest=asked.digest, is_new=True)
+    live = Live(asked.id, asked.plan, state, asked.bound, asked.key, asked.digest, is_new=True)
     live.record([ev.Submitted(asked.by)])
     executor.touch(live)
     if asked.key is not None:

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from sledsaga.core import events as ev
+from sledsaga.core.bind import Bound
 from sledsaga.core.commands import Command
 from sledsaga.core.dag import Plan
 from sledsaga.core.outcomes import Ending
@@ -45,6 +46,7 @@ class Submit:
     id: str
     has_own_id: bool
     plan: Plan
+    bound: Bound
     key: str | None
     digest: str
     by: str

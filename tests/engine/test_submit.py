@@ -13,6 +13,7 @@ from sledsaga.errors import (
     Conflict,
     InvalidName,
     InvalidParams,
+    InvalidPlan,
     KeyConflict,
     SledsagaError,
     TooLarge,
@@ -193,6 +194,18 @@ def test_what_cannot_be_planned_is_refused(start: Start) -> None:
         engine.submit("quack")
     with pytest.raises(InvalidParams, match="colour"):
         engine.submit("quick", {"colour": "red"})
+    assert count(engine.store) == 0
+
+
+def test_an_operation_whose_types_cannot_be_stored_is_refused(start: Start) -> None:
+    """A type that no stored value can become is found at submission, not when the saga is to run."""
+
+    def only(params: Params) -> threading.Event:
+        raise NotImplementedError
+
+    engine = start(one_step("typed", only))
+    with pytest.raises(InvalidPlan, match=r"typed v1 can be planned but not run: .*Event"):
+        engine.submit("typed")
     assert count(engine.store) == 0
 
 
