@@ -1,6 +1,7 @@
 """The sled's durable state: one SQLite file, used by several processes and many threads at once.
 
-- A command is one transaction, so a kill -9 leaves either all of it or nothing, as a kernel would.
+- A command is one transaction, so a kill -9 leaves either all of it or nothing, as a kernel would; one that
+  changes files on the way first keeps a word of it (`Tx.keep`), as the real tools do.
 - WAL with synchronous=FULL: a command that has answered survives a power cut. Reading commits nothing.
 - Writers of one process take turns under a lock of ours, because SQLite lets those who wait only poll;
   writers of other processes are waited for by the busy timeout.
@@ -102,6 +103,13 @@ class Tx:
         """Forget what was cached and planned: the changes were rolled back."""
         self._cache.clear()
         self.later.clear()
+
+    def keep(self) -> None:
+        """Make durable what the command has done so far: what follows may be lost without it."""
+        self.db.execute("COMMIT")
+        self._cache.clear()
+        self.db.execute("BEGIN IMMEDIATE")
+        self.db.execute("SAVEPOINT command")
 
     def _rekind(self, old: str, new: str, pool: str) -> None:
         self.changing()

@@ -4,6 +4,8 @@
   mounted there already is used when it is empty (and then stays when the zone is uninstalled). An image
   that is missing is found out after that: the zone is left `incomplete`, as on a real sled (omicron#5702).
 - boot is refused while a NIC, a delegated dataset or the zone's root is missing.
+- install and uninstall change files, which no transaction holds: a zone that was being (un)installed when
+  the process died is `incomplete`, and uninstall is the way on.
 - halt is at once; the files of the zone stay.
 """
 
@@ -101,10 +103,17 @@ def _install(call: Call, args: list[str]) -> Reply:
     if missing:
         call.tx.put(name, replace(zone, state="incomplete"))
         return Reply(1, "", f"ERROR: {missing[0]}: image not found\nzoneadm: zone '{name}': install failed\n")
+    _mark_incomplete(call, name, zone)
     for folder in FOLDERS:
         call.tree.real(call.tx, f"{zone.path}/{folder}").mkdir(parents=True, exist_ok=True)
     call.tx.put(name, replace(zone, state="installed"))
     return Reply(0, "A ZFS file system has been created for this zone.\n" if zone.root_dataset else "")
+
+
+def _mark_incomplete(call: Call, name: str, zone: Zone) -> None:
+    """Say before the zone's files change that they are in between, as the real tool does."""
+    call.tx.put(name, replace(zone, state="incomplete"))
+    call.tx.keep()
 
 
 def _make_root(call: Call, name: str, zone: Zone) -> str:
@@ -138,8 +147,8 @@ def _uninstall(call: Call, args: list[str]) -> Reply:
             raise Refusal(f"zoneadm: zone '{name}': cannot destroy '{root}': filesystem has children")
         destroy(call, root)
     elif call.tree.real(call.tx, zone.path).is_dir():
-        folder = call.tree.real(call.tx, zone.path)
-        call.tx.later.append(lambda: call.tree.empty(folder))
+        _mark_incomplete(call, name, zone)
+        call.tree.empty(call.tree.real(call.tx, zone.path))
     call.tx.put(name, replace(zone, state="configured", root_dataset=""))
     return Reply()
 
