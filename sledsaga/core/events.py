@@ -10,7 +10,7 @@ Rules
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 Outcome = Literal["succeeded", "undone", "abandoned"]
@@ -199,6 +199,38 @@ Event = (
     | StepRetried | StepSkipped | UndoRetried | UndoSkipped | Abandoned
     | Ended
 )  # fmt: skip
+
+
+CODES: Final[dict[str, type[Event]]] = {
+    "submitted": Submitted,
+    "claimed": Claimed,
+    "locks-acquired": LocksAcquired,
+    "parked": Parked,
+    "step-started": StepStarted,
+    "step-succeeded": StepSucceeded,
+    "step-failed": StepFailed,
+    "step-failed-clean": StepFailedClean,
+    "step-deferred": StepDeferred,
+    "undo-started": UndoStarted,
+    "undo-succeeded": UndoSucceeded,
+    "undo-failed": UndoFailed,
+    "undo-deferred": UndoDeferred,
+    "paused": Paused,
+    "resumed": Resumed,
+    "cancel-requested": CancelRequested,
+    "step-retried": StepRetried,
+    "step-skipped": StepSkipped,
+    "undo-retried": UndoRetried,
+    "undo-skipped": UndoSkipped,
+    "abandoned": Abandoned,
+    "ended": Ended,
+}
+_CODE_OF: Final = {event: code for code, event in CODES.items()}
+
+
+def code_of(event: Event) -> str:
+    """Return the one name of an event, in the log and wherever it is shown; names are durable."""
+    return _CODE_OF[type(event)]
 
 
 @dataclass(frozen=True, slots=True)

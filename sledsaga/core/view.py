@@ -165,7 +165,7 @@ def event_to_json(recorded: ev.Recorded, dag: Dag) -> dict[str, Any]:
         "seq": recorded.seq,
         "at": rfc3339(recorded.at),
         "epoch": recorded.epoch,
-        "type": type(event).__name__,
+        "type": ev.code_of(event),
     }
     if "next_at" in fields:
         fields["next_at"] = rfc3339(fields["next_at"])

@@ -14,32 +14,8 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from sledsaga.core import events as e
+from sledsaga.core.events import CODES
 from sledsaga.errors import LogCorrupt, UsageError
-
-CODES: Final[dict[str, type[e.Event]]] = {
-    "submitted": e.Submitted,
-    "claimed": e.Claimed,
-    "locks-acquired": e.LocksAcquired,
-    "parked": e.Parked,
-    "step-started": e.StepStarted,
-    "step-succeeded": e.StepSucceeded,
-    "step-failed": e.StepFailed,
-    "step-failed-clean": e.StepFailedClean,
-    "step-deferred": e.StepDeferred,
-    "undo-started": e.UndoStarted,
-    "undo-succeeded": e.UndoSucceeded,
-    "undo-failed": e.UndoFailed,
-    "undo-deferred": e.UndoDeferred,
-    "paused": e.Paused,
-    "resumed": e.Resumed,
-    "cancel-requested": e.CancelRequested,
-    "step-retried": e.StepRetried,
-    "step-skipped": e.StepSkipped,
-    "undo-retried": e.UndoRetried,
-    "undo-skipped": e.UndoSkipped,
-    "abandoned": e.Abandoned,
-    "ended": e.Ended,
-}
 
 # What a field holds, wherever it stands. `object`: any JSON.
 FIELDS: Final[dict[str, type | tuple[type, ...]]] = {
@@ -76,11 +52,6 @@ def _shape(code: str, event: type[e.Event]) -> _Shape:
 _SHAPES: Final = {event: _shape(code, event) for code, event in CODES.items()}
 _encode_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _encode_ascii = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
-
-
-def code_of(event: e.Event) -> str:
-    """Return the type code of an event: its name in the log and in every list of events."""
-    return _SHAPES[type(event)].code
 
 
 def to_json(body: object) -> str:

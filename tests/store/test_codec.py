@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sledsaga.core import events as e
+from sledsaga.core.events import CODES, code_of
 from sledsaga.errors import LogCorrupt, UsageError
-from sledsaga.store.codec import CODES, FIELDS, EventRow, code_of, from_row, to_json, to_row
+from sledsaga.store.codec import FIELDS, EventRow, from_row, to_json, to_row
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

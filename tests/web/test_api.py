@@ -238,8 +238,8 @@ def test_a_command_is_answered_with_what_it_wrote(http: httpx.Client) -> None:
     answer = act(http, saga, stuck.headers["etag"], verb="skip-undo", step="failing", reason="seen to")
     body = answer.json()
     log = http.get(f"/v1/sagas/{saga}/events").json()["events"]
-    assert [record["type"] for record in body["events"]] == ["UndoSkipped"]
-    assert [record for record in log if record["type"] == "UndoSkipped"] == body["events"]
+    assert [record["type"] for record in body["events"]] == ["undo-skipped"]
+    assert [record for record in log if record["type"] == "undo-skipped"] == body["events"]
     assert (body["events"][0]["reason"], body["events"][0]["step"]) == ("seen to", "failing")
     assert (body["dry_run"], body["saga"]["stuck"]) == (False, [])
     assert rested(http, saga).json()["state"] == "undone"
@@ -250,7 +250,7 @@ def test_a_dry_run_writes_nothing(http: httpx.Client) -> None:
     saga = submit(http, "fragile")["id"]
     tag = rested(http, saga).headers["etag"]
     body = act(http, saga, tag, verb="skip-undo", reason="so", dry_run=True).json()
-    assert [(one["type"], one["seq"], one["at"]) for one in body["events"]] == [("UndoSkipped", None, None)]
+    assert [(one["type"], one["seq"], one["at"]) for one in body["events"]] == [("undo-skipped", None, None)]
     assert http.get(f"/v1/sagas/{saga}").headers["etag"] == tag
 
 

@@ -139,7 +139,7 @@ def test_a_command_is_answered_with_its_records(client: Client) -> None:
     rehearsed = client.command(stuck.id, command("skip-undo", "failing"), dry_run=True)
     assert client.view(stuck.id) == stuck
     done = client.command(stuck.id, command("skip-undo", "failing"), expect_seq=stuck.seq)
-    assert [record["type"] for record in rehearsed.events] == ["UndoSkipped"]
+    assert [record["type"] for record in rehearsed.events] == ["undo-skipped"]
     assert [record["step"] for record in done.events] == ["failing"]
     assert done.events[0]["by"].startswith("me")
     assert client.wait(stuck.id).state == "undone"

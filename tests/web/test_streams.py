@@ -39,7 +39,7 @@ def started(http: httpx.Client, saga: str) -> int:
     while True:
         page = http.get(f"/v1/sagas/{saga}/events?after={seq}", headers={"Prefer": "wait=20"}).json()
         seq = page["next_after"]
-        if page["events"][-1]["type"] == "StepStarted":
+        if page["events"][-1]["type"] == "step-started":
             return seq
 
 
@@ -81,9 +81,9 @@ def test_events_come_as_they_happen(http: httpx.Client, gate: threading.Event) -
     with http.stream("GET", f"/v1/sagas/{saga}/events", headers=STREAM) as answer:
         for message in sse.decode(answer.iter_lines()):
             types.append(json.loads(message.data).get("type"))
-            if types[-1] == "StepStarted":
+            if types[-1] == "step-started":
                 gate.set()
-    assert types[-4:] == ["StepStarted", "StepSucceeded", "Ended", None]
+    assert types[-4:] == ["step-started", "step-succeeded", "ended", None]
 
 
 def test_a_stream_ends_at_rest_unless_it_follows(http: httpx.Client, beside: ThreadPoolExecutor) -> None:
@@ -97,7 +97,7 @@ def test_a_stream_ends_at_rest_unless_it_follows(http: httpx.Client, beside: Thr
     assert json.loads(short[-1].data) == {"reason": "at-rest", "state": "stuck"}
     assert json.loads(long[-1].data) == {"reason": "at-rest", "state": "undone"}
     types = [record["type"] for record in records(long)]
-    assert ("UndoSkipped" in types, types[-1]) == (True, "Ended")
+    assert ("undo-skipped" in types, types[-1]) == (True, "ended")
 
 
 def test_streams_end_when_the_executor_goes(
@@ -135,7 +135,7 @@ def test_a_page_waits_for_news(http: httpx.Client, gate: threading.Event, beside
     gate.set()
     answer = poll.result(20)
     assert answer.headers["preference-applied"] == "wait=20"
-    assert answer.json()["events"][0]["type"] == "StepSucceeded"
+    assert answer.json()["events"][0]["type"] == "step-succeeded"
 
 
 def test_a_wait_ends_in_time(http: httpx.Client) -> None:
