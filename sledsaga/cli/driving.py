@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sledsaga.cli.desk import Desk
 from sledsaga.cli.draw import change_line
-from sledsaga.cli.follow import Pulse, follow, picture
+from sledsaga.cli.follow import Pulse, deadline_of, follow, picture
 from sledsaga.cli.words import SHORT_ID
 from sledsaga.errors import ExecutorBusy, LogUnavailable, Stopping, WaitTimedOut
 
@@ -157,12 +157,11 @@ def see_through(
 
     Raises WaitTimedOut, LogUnavailable.
     """
-    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    deadline = deadline_of(timeout_s)
     with picture(desk.terminal, quiet=quiet) as shown:
 
         def watch(who: Executor) -> SagaView:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            with _watching(desk, who, left) as (store, pulse):
+            with _watching(desk, who, deadline) as (store, pulse):
                 return follow(store, saga, shown, pulse, after=after)
 
         try:
@@ -180,11 +179,11 @@ def see_through(
 
 
 @contextmanager
-def _watching(desk: Desk, who: Executor, timeout_s: float | None) -> Iterator[tuple[Store, Pulse]]:
+def _watching(desk: Desk, who: Executor, deadline: float | None) -> Iterator[tuple[Store, Pulse]]:
     """Give the log to read and the pulse to read it by."""
     if who.engine is not None:
         engine = who.engine
-        pulse = Pulse(timeout_s=timeout_s, check=lambda: _check_own(engine))
+        pulse = Pulse(deadline=deadline, check=lambda: _check_own(engine))
         end = engine.subscribe(lambda _saga, _events: pulse.nudge())
         try:
             yield engine.store, pulse
@@ -193,7 +192,7 @@ def _watching(desk: Desk, who: Executor, timeout_s: float | None) -> Iterator[tu
         return
     store = desk.reader()
     try:
-        yield store, Pulse(timeout_s=timeout_s, check=_checker(desk))
+        yield store, Pulse(deadline=deadline, check=_checker(desk))
     finally:
         store.close()
 
@@ -230,26 +229,34 @@ class Rested(NamedTuple):
 
 
 def rest_all(desk: Desk, who: Executor, *, timeout_s: float | None) -> Rested:
-    """Wait until all that is unfinished rests, taking it over if we are the executor. Raises WaitTimedOut."""
-    deadline = None if timeout_s is None else time.monotonic() + timeout_s
-    store = desk.reader() if who.engine is None else who.engine.store
-    wanted = tuple(_unfinished(store))
-    if who.engine is None:
-        check = _checker(desk)
-        with picture(desk.terminal) as shown:
-            for saga in wanted:
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                follow(store, saga, shown, Pulse(timeout_s=left, check=check))
+    """Wait until all that is unfinished rests, taking it over if we are the executor.
+
+    Raises WaitTimedOut, and Stopping when the executor that runs goes away.
+    """
+    if who.engine is not None:
+        return _drive_all(desk, who.engine, timeout_s)
+    store = desk.reader()
+    try:
+        wanted = tuple(_unfinished(store))
+        pulse = Pulse(deadline=deadline_of(timeout_s), check=_checker(desk))
+        for saga in wanted:
+            with picture(desk.terminal) as shown:
+                follow(store, saga, shown, pulse, after=store.row(saga).seq)
         return Rested(tuple(map(store.row, wanted)), (), ())
-    engine = who.engine
+    finally:
+        store.close()
+
+
+def _drive_all(desk: Desk, engine: Engine, timeout_s: float | None) -> Rested:
+    wanted = tuple(_unfinished(engine.store))
     with _told(desk, engine):
         found = engine.recover()
         if not engine.idle(timeout_s):
             raise WaitTimedOut(
-                f"some sagas do not rest yet after {timeout_s:g} s; `sledsaga list` shows them"
+                "the time to wait is over; `sledsaga list --unfinished` shows what does not rest"
             )
     bad = {saga for saga, _ in found.unreadable}
-    rows = tuple(store.row(saga) for saga in wanted if saga not in bad)
+    rows = tuple(engine.store.row(saga) for saga in wanted if saga not in bad)
     return Rested(rows, found.parked, found.unreadable)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from sledsaga.cli.codes import MOVING
 from sledsaga.cli.draw import change_line, tree
 from sledsaga.cli.terminal import Terminal
 from sledsaga.cli.words import shorten
@@ -111,10 +112,9 @@ class Pulse:
     `check` is called before each look and raises when nobody can go on.
     """
 
-    def __init__(self, *, timeout_s: float | None = None, check: Callable[[], None] | None = None) -> None:
-        """Begin to count the time."""
-        self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        self._timeout_s = timeout_s
+    def __init__(self, *, deadline: float | None = None, check: Callable[[], None] | None = None) -> None:
+        """Take when the time is over, on the clock of `time.monotonic`, or None for never."""
+        self._deadline = deadline
         self._check = check
         self._nudged = threading.Event()
 
@@ -128,7 +128,7 @@ class Pulse:
             self._check()
         left = wait_s if self._deadline is None else min(wait_s, self._deadline - time.monotonic())
         if left <= 0:
-            raise WaitTimedOut(f"saga {saga} is still {state} after {self._timeout_s:g} s")
+            raise WaitTimedOut(f"the time to wait is over; saga {saga} is still {state}")
         self._nudged.wait(left)
         self._nudged.clear()
 
@@ -191,4 +191,14 @@ def waits_for(store: Store, saga: str) -> str:
         return "it waits for its turn"
     first = holders[0]
     state = store.row(first.saga).state
-    return f"it waits for {first.resource}, which saga {first.saga} holds ({state})"
+    way_on = (
+        "if nobody drives that one: `sledsaga recover`"
+        if state in MOVING
+        else "`sledsaga show` says what it needs"
+    )
+    return f"it waits for {first.resource}, which saga {first.saga} holds ({state}); {way_on}"
+
+
+def deadline_of(timeout_s: float | None) -> float | None:
+    """Return the moment, on the clock of `time.monotonic`, at which a time from now is over."""
+    return None if timeout_s is None else time.monotonic() + timeout_s

@@ -13,7 +13,7 @@ from sledsaga.cli.codes import MOVING, STATES
 from sledsaga.cli.complete import complete_operation, complete_saga
 from sledsaga.cli.desk import Desk, verb
 from sledsaga.cli.draw import event_line, labelled, table
-from sledsaga.cli.follow import Picture, Pulse, at_rest, follow, picture
+from sledsaga.cli.follow import Picture, Pulse, at_rest, deadline_of, follow, picture
 from sledsaga.cli.root import root
 from sledsaga.cli.show import short_ids, show_rows, show_saga
 from sledsaga.cli.words import STATES as LOOKS
@@ -200,7 +200,7 @@ def watch(desk: Desk, *, saga: str, timeout_s: float | None) -> None:
         _say_if_idle(desk, store, saga)
         with picture(desk.terminal) as drawn:
             shown: Picture = _Stream(desk) if desk.terminal.as_json else drawn
-            view = follow(store, saga, shown, Pulse(timeout_s=timeout_s))
+            view = follow(store, saga, shown, Pulse(deadline=deadline_of(timeout_s)))
     if not desk.terminal.as_json:
         show_saga(desk, view)
     raise SystemExit(STATES[view.state])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -120,12 +120,16 @@ def show_plan(desk: Desk, body: dict[str, Any]) -> None:
     for step in body["steps"]:
         kind, _, why = step["undo"].partition(": ")
         undo = Text(f"{kind}: {one_line(why)}" if why else kind, style=UNDO_STYLES[kind])
-        made.add_row(
-            clean(step["path"]), clean(", ".join(step["needs"])) or "-", undo, one_line(step["probe"] or "-")
-        )
+        made.add_row(clean(step["path"]), _some(step["needs"]), undo, one_line(step["probe"] or "-"))
     desk.terminal.show(made)
     for lock in body["locks"]:
         desk.terminal.show(f"needs {clean(lock['resource'])} ({lock['mode']})")
 
 
-UNDO_STYLES = {"undo": "green", "none": "dim", "irreversible": "bold red"}
+def _some(needs: list[str]) -> str:
+    more = f" and {len(needs) - NEEDS_SHOWN} more" if len(needs) > NEEDS_SHOWN else ""
+    return clean(", ".join(needs[:NEEDS_SHOWN])) + more or "-"
+
+
+NEEDS_SHOWN: Final = 3
+UNDO_STYLES: Final = {"undo": "green", "none": "dim", "irreversible": "bold red"}

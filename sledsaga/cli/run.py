@@ -18,7 +18,7 @@ from sledsaga.cli.inputs import read_params
 from sledsaga.cli.root import root
 from sledsaga.cli.show import show_rows, show_saga
 from sledsaga.cli.words import one_line
-from sledsaga.errors import NotFound, UsageError, WaitTimedOut
+from sledsaga.errors import NotFound, Stopping, UsageError, WaitTimedOut
 
 if TYPE_CHECKING:
     from sledsaga.core.view import SagaView
@@ -129,7 +129,8 @@ def explained(desk: Desk, wanted: Wanted) -> Iterator[None]:
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_what_became(desk, wanted.saga)) from None
         except WaitTimedOut as error:
-            raise WaitTimedOut(f"{error}: {_what_became(desk, wanted.saga)}") from None
+            what = _what_became(desk, wanted.saga)
+            raise WaitTimedOut(f"the time to wait is over: {what}") from error
 
 
 def _what_became(desk: Desk, saga: str | None) -> str:
@@ -167,10 +168,8 @@ def recover(desk: Desk, *, timeout_s: float | None) -> None:
     Goes on with what a crash, a kill or an interrupt left. When an executor runs it has them already; then
     this only waits. Ends with 7 when a saga needs a person, 9 when one cannot be read.
     """
-    with driving.terminated_like_interrupted(), driving.executor(desk) as who:
-        if who.engine is None:
-            desk.terminal.say("sledsaga: an executor runs and drives them; waiting for them to rest")
-        found = driving.rest_all(desk, who, timeout_s=timeout_s)
+    with driving.terminated_like_interrupted():
+        found = _rest_all(desk, timeout_s)
     for saga, why in found.unreadable:
         desk.terminal.say(f"sledsaga: saga {saga} cannot be read: {one_line(why)}")
     unreadable = [{"id": saga, "error": why} for saga, why in found.unreadable]
@@ -180,6 +179,17 @@ def recover(desk: Desk, *, timeout_s: float | None) -> None:
     if not found.rows and not unreadable:
         desk.terminal.say("sledsaga: nothing is unfinished")
     raise SystemExit(_verdict({row.state for row in found.rows}, is_readable=not unreadable))
+
+
+def _rest_all(desk: Desk, timeout_s: float | None) -> driving.Rested:
+    while True:
+        with driving.executor(desk) as who:
+            if who.engine is None:
+                desk.terminal.say("sledsaga: an executor runs and drives them; waiting for them to rest")
+            try:
+                return driving.rest_all(desk, who, timeout_s=timeout_s)
+            except Stopping:
+                desk.terminal.say("sledsaga: that executor went away; this process takes over")
 
 
 def _verdict(states: set[str], *, is_readable: bool) -> int:

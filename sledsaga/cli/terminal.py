@@ -44,11 +44,11 @@ class Terminal:
         return self._console(sys.stderr)
 
     def show(self, *things: Any) -> None:  # noqa: ANN401 - whatever rich can draw
-        """Draw data on stdout."""
-        for thing in things:
-            self.out.print(
-                thing, markup=False, highlight=False, emoji=False, soft_wrap=isinstance(thing, str)
-            )
+        """Draw data on stdout; no line ends in blanks."""
+        with self.out.capture() as drawn:
+            for thing in things:
+                self.out.print(thing, soft_wrap=isinstance(thing, str))
+        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))
 
     def write(self, text: str) -> None:
         """Write a document (SVG, a script) to stdout as it is."""
