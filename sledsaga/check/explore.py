@@ -159,7 +159,7 @@ class World:
             yield Move(f"time passes to {wish.wake_at}", now=wish.wake_at)
         if state.executor is None:
             yield Move("claim", (ev.Claimed("first"),))
-        elif state.has_locks and not state.locked:
+        elif state.has_locks and not (state.locked or state.abandoned):
             yield Move("locks are granted", (ev.LocksAcquired(),))
 
     def _others(self) -> Iterator[Move]:

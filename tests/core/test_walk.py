@@ -33,7 +33,7 @@ WAYS = frozenset({"succeeded", "undone", "stuck"})
 
 @pytest.mark.parametrize("needs", [needs for size in (1, 2, 3) for needs in all_shapes(size)], ids=str)
 def test_every_small_dag_is_sound(needs: dict[str, str]) -> None:
-    """Whatever its steps do and wherever it crashes, a saga of up to 3 steps keeps every rule and comes to rest."""
+    """Whatever its steps do, wherever it crashes, a saga of up to 3 steps keeps every rule and rests."""
     wide = not any(needs.values()) and len(needs) == 3
     report = explore(shape(needs, policy=PLAIN if wide else RETRIES), bounds=BIG)
     assert (report.breaches, report.transcript) == ((), ())
@@ -76,7 +76,7 @@ def test_two_commands_may_follow_each_other() -> None:
 @pytest.mark.parametrize("second", UNDO_KINDS)
 @pytest.mark.parametrize("needs", [CHAIN, PAIR], ids=str)
 def test_every_kind_of_undo_is_sound(first: Any, second: Any, needs: dict[str, str]) -> None:
-    """Pivots, steps without undo and steps with one keep every rule in each other's company, with a command."""
+    """Pivots, steps without undo and steps with one keep every rule beside each other."""
     dag = shape(needs, undo={"a": first, "b": second}, policy=PLAIN)
     report = explore(dag, bounds=Bounds(crashes=1, commands=1, in_batches=needs is PAIR))
     assert report.breaches == ()
@@ -85,7 +85,7 @@ def test_every_kind_of_undo_is_sound(first: Any, second: Any, needs: dict[str, s
 @pytest.mark.parametrize("policy", [Policy(cancellable=True), Policy(undo_needs_output=True)])
 @pytest.mark.parametrize("needs", [CHAIN, PAIR], ids=str)
 def test_every_policy_is_sound(policy: Policy, needs: dict[str, str]) -> None:
-    """Steps that can be cancelled, and undos that need an output, keep every rule through crash and cancel."""
+    """Steps that can be cancelled and undos that need an output keep every rule."""
     dag = shape(needs, policy=replace(policy, undo_retry=Retry(1)))
     assert (
         explore(dag, bounds=Bounds(crashes=2, commands=1, verbs=("cancel",), in_batches=True)).breaches == ()
@@ -93,7 +93,7 @@ def test_every_policy_is_sound(policy: Policy, needs: dict[str, str]) -> None:
 
 
 def test_locks_and_parking_are_sound() -> None:
-    """A saga that waits for its locks, or is parked by an executor that does not know it, keeps every rule."""
+    """A saga that waits for its locks, or is parked as unknown, keeps every rule."""
     report = explore(
         shape(CHAIN, policy=PLAIN),
         has_locks=True,
@@ -122,7 +122,7 @@ def sagas(draw: st.DrawFn) -> Dag:
         cancellable=st.booleans(),
         undo_needs_output=st.booleans(),
     )
-    kinds = st.sampled_from(["undo", "undo", "undo", "none", "irreversible"])
+    kinds = st.sampled_from(UNDO_KINDS)
     return shape(
         {name: " ".join(_reduced(above.split(), needs)) for name, above in needs.items()},
         undo={name: draw(kinds) for name in names},
@@ -141,7 +141,7 @@ def _reduced(direct: list[str], needs: dict[str, str]) -> list[str]:
     return [one for one in direct if one not in above]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(sagas(), st.booleans(), st.randoms(use_true_random=False))
 def test_a_random_walk_through_a_bigger_dag_is_sound(dag: Dag, has_locks: bool, chance: Any) -> None:  # noqa: FBT001 - drawn
     """On any DAG, with crashes, commands and parking in any order, no rule is broken, and the saga rests."""
@@ -167,15 +167,16 @@ def eager(state: State, now: float) -> Ready:
 
 def blind_apply(state: State, recorded: ev.Recorded) -> None:
     """Take every start as legal, whatever has not succeeded or is not undone."""
-    needs, children, leaves = list(state.open_needs), list(state.open_children), dict(state.leaves)
-    state.open_needs[:] = [0] * len(needs)
-    if isinstance(recorded.event, ev.UndoStarted):
-        state.leaves[recorded.event.step] = None
+    event, needs, leaves = recorded.event, list(state.open_needs), dict(state.leaves)
+    if isinstance(event, ev.StepStarted):
+        state.open_needs[:] = [0] * len(needs)
+    if isinstance(event, ev.UndoStarted):
+        state.leaves[event.step] = None
     machine.apply(state, recorded)
-    if isinstance(recorded.event, ev.StepStarted | ev.UndoStarted):
-        state.open_needs[:], state.open_children[:] = needs, children
-        if isinstance(recorded.event, ev.UndoStarted):
-            state.leaves = leaves
+    if isinstance(event, ev.StepStarted):
+        state.open_needs[:] = needs
+    if isinstance(event, ev.UndoStarted):
+        state.leaves = leaves
 
 
 def backwards(state: State, now: float) -> Ready:
@@ -256,12 +257,6 @@ def hasty(state: State, now: float) -> Ready:
     return ready(state, now + 99)
 
 
-def generous(state: State, call: machine.Call, ending: Any, now: float) -> ev.Event:
-    """Try again a step that runs while the saga unwinds."""
-    event = conclude(state, call, ending, now)
-    return ev.StepDeferred(call.step, "no", now + 1) if isinstance(event, ev.StepFailed) else event
-
-
 def stale(state: State, now: float) -> Ready:
     """Never end."""
     wish = ready(state, now)
@@ -282,15 +277,10 @@ TWINS: dict[str, tuple[Parts, dict[str, Any], str]] = {
         "waits for locks",
     ),
     "ignores the pivot": (Parts(apply=pivotless), {}, "does not unwind"),
-    "starts during a pause": (Parts(ready=restless), {}, "the saga is paused"),
+    "starts during a pause": (Parts(ready=restless), {}, "at rest, but there is something to record"),
     "runs before it records": (Parts(ready=unrecorded), {}, "its start is not in the log"),
     "sleeps for ever": (Parts(ready=deaf), {}, "nothing can happen"),
     "does not wait": (Parts(ready=hasty), {}, "starts before its time"),
-    "retries while unwinding": (
-        Parts(conclude=generous),
-        {},
-        "cannot come to rest|waiting for their time|out of turn",
-    ),
     "never ends": (Parts(ready=stale), {}, "nothing can happen"),
 }
 
@@ -302,7 +292,7 @@ def test_a_broken_twin_is_caught(name: str) -> None:
     kind = {"b": "irreversible"} if "pivot" in name else {}
     dag = shape(CHAIN | {"c": "b"} if "pivot" in name else CHAIN, undo=kind, policy=RETRIES)  # type: ignore[arg-type]  # kinds
     verbs: Any = ("pause",) if "pause" in name else ("cancel",)
-    report = explore(dag, parts=parts, bounds=Bounds(crashes=1, commands=1, verbs=verbs), **more)
+    report = explore(dag, parts=parts, bounds=Bounds(1, 1, verbs), states_max=20_000, **more)
     assert any(part in " ".join(report.breaches) for part in says.split("|")), report
     assert report.transcript[0] == "claim"
     assert len(report.transcript) < 12
