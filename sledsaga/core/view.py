@@ -215,7 +215,8 @@ def _stuck_step(state: State, dag: Dag, step: int) -> StuckView:
 
 def _step_to_json(step: StepView) -> dict[str, Any]:
     body = {name: getattr(step, name) for name in StepView.__dataclass_fields__}
-    return body | {name: rfc3339(body[name]) for name in ("started_at", "ended_at", "next_at")}
+    times = {name: rfc3339(body[name]) for name in ("started_at", "ended_at", "next_at")}
+    return body | times | {"needs": list(step.needs)}
 
 
 def _stuck_to_json(stuck: StuckView) -> dict[str, Any]:
