@@ -16,8 +16,8 @@ test: venv ## every test, on all cores
 lint: venv ## ruff, mypy and the import contracts
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports
 
-check: venv ## walk every interleaving and crash of the machine
-	@$(BIN)/python -m sledsaga.check
+check: venv ## the campaigns: 200 kills, and a failure of each step, on the production document
+	@$(BIN)/python -m pytest -n auto -m campaign
 
 bench: venv ## steps per second, commits and memory
 	@$(BIN)/python bench/run.py

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,34 +11,16 @@ import click
 
 from sledsaga.cli.desk import Desk, shared_options, verb
 from sledsaga.cli.draw import table
-from sledsaga.cli.inputs import Body, read_document
+from sledsaga.cli.inputs import read_document
 from sledsaga.cli.root import root
 from sledsaga.cli.words import clean
-from sledsaga.errors import InvalidParams, UsageError
+from sledsaga.errors import UsageError
 
 if TYPE_CHECKING:
-    from sledsaga.hosts.sim import DiskSpec, SimSled
+    from sledsaga.hosts.sim import SimSled
 
 SIM: Final = "sim:"
 GIB: Final = 2**30
-OLD_VENDOR, OLD_MODEL = "1b96", "WUS4C6432DSP3X3"
-"""What disks are called that a document does not name: the kind that real sleds carry."""
-
-
-IMAGES: Final = (
-    "clickhouse",
-    "clickhouse_keeper",
-    "clickhouse_server",
-    "cockroachdb",
-    "crucible",
-    "crucible_pantry",
-    "external_dns",
-    "internal_dns",
-    "nexus",
-    "ntp",
-    "oximeter",
-)
-"""The zone images that come installed; their bytes only pretend."""
 
 
 @root.group("sled")
@@ -81,73 +63,17 @@ def init(desk: Desk, *, config: str | None, disks: int | None) -> None:
     For the older document, which names no disks, one formatted disk for each pool that it mentions. Writes
     the sled's folder, which must be empty or absent.
     """
-    from sledsaga.hosts.sim import SimSled
+    from sledsaga.hosts.sim.document import blank_disks, disks_of, make_sled
 
     if (config is None) == (disks is None):
         raise UsageError("give either --config FILE or --disks N")
     document = {} if config is None else read_document(config)
     specs = blank_disks(disks) if disks is not None else disks_of(document)
-    path = _path(desk)
-    images = {name: f"image {name}\n".encode() for name in IMAGES}
-    made = SimSled.init_from_disks(path, specs, images=images, artifacts=artifacts_of(document))
+    made = make_sled(_path(desk), specs, document)
     try:
         _show(desk, made.describe())
     finally:
         made.close()
-
-
-def blank_disks(count: int) -> list[DiskSpec]:
-    """Return blank disks with serials BLANK0, BLANK1, …."""
-    from sledsaga.hosts.sim import DiskSpec
-
-    return [DiskSpec(OLD_VENDOR, OLD_MODEL, f"BLANK{number}") for number in range(count)]
-
-
-def disks_of(document: Body) -> list[DiskSpec]:
-    """Return the disks of a config document: those it names, else a formatted one for each of its pools."""
-    from sledsaga.hosts.sim import DiskSpec
-
-    try:
-        disks = document.get("disks")
-        if disks is not None:
-            named = (disk["identity"] for disk in _values(disks))
-            return [DiskSpec(str(one["vendor"]), str(one["model"]), str(one["serial"])) for one in named]
-        return [
-            DiskSpec(OLD_VENDOR, OLD_MODEL, f"SIM{pool[4:12].upper()}", pool=pool)
-            for pool in sorted({pool for zone in _zones(document) for pool in _pools(zone)})
-        ]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InvalidParams(
-            f"this is no sled config: {type(error).__name__} {error} in its disks or zones"
-        ) from error
-
-
-def _values(parts: Any) -> Iterable[Any]:  # noqa: ANN401 - a list, or an object by id
-    return parts.values() if isinstance(parts, dict) else parts
-
-
-def _zones(document: Body) -> list[Body]:
-    if "zones" not in document:
-        raise InvalidParams("this is no sled config: it has neither disks nor zones")
-    return list(_values(document["zones"]))
-
-
-def _pools(part: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON value
-    """Yield the external pools that are mentioned anywhere in a part of a document."""
-    if isinstance(part, str) and part.startswith("oxp_"):
-        yield part
-    elif isinstance(part, dict | list):
-        for inner in _values(part):
-            yield from _pools(inner)
-
-
-def artifacts_of(document: Body) -> dict[str, bytes]:
-    """Return the artifacts that the zones of a document are made from; their bytes only pretend."""
-    sources = (zone.get("image_source") or {} for zone in _values(document.get("zones", ())))
-    hashes = {
-        str(source["hash"]) for source in sources if source.get("type") == "artifact" and "hash" in source
-    }
-    return {digest: f"image {digest}\n".encode() for digest in sorted(hashes)}
 
 
 @verb(sled, "show")
