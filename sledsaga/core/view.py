@@ -123,8 +123,8 @@ def view(saga: str, plan: Plan, state: State, *, key: str | None = None) -> Saga
 
 def saga_state(state: State) -> SagaState:
     """Return the one word for how a saga stands."""
-    if state.outcome is not None:
-        return state.outcome
+    if state.outcome is not None or state.abandoned:
+        return state.outcome or "abandoned"
     if state.parked is not None:
         return "stuck"
     if state.paused:
@@ -197,7 +197,7 @@ def _step_view(state: State, dag: Dag, index: int) -> StepView:
 
 
 def _stuck(state: State, dag: Dag) -> tuple[StuckView, ...]:
-    if state.outcome is not None:
+    if state.outcome is not None or state.abandoned:
         return ()
     if state.parked is not None:
         return (StuckView(None, None, state.parked, 0, state.updated_at, allowed(state)),)

@@ -121,7 +121,7 @@ def test_p2_a_diamond() -> None:
 
 
 def test_p3_nests_in_nests() -> None:
-    """P3: nests within nests have paths of all names on the way, and edges only through first and last steps."""
+    """P3: nests within nests have paths of all names, and edges only through first and last steps."""
     inner = stages(["a"], ["b", "c"], ["d"])
     middle = stages(["a"], ["b", "c"], ["d"], [("e", inner, "d")], ["f", ("g", inner, "e_out"), "h"], ["i"])
     with pytest.raises(InvalidPlan, match="e_out"):

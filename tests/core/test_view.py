@@ -152,6 +152,13 @@ def test_the_words_of_a_life() -> None:
     assert drawn(saga).locks == ()
 
 
+def test_an_abandoned_saga_is_so_at_once() -> None:
+    """From the word of the person on a saga is abandoned, also before its end is recorded."""
+    saga = stuck()
+    saga.tell(ev.Abandoned("x", "y"))
+    assert (drawn(saga).state, drawn(saga).stuck, drawn(saga).allowed) == ("abandoned", (), ())
+
+
 def test_leftovers_are_what_may_have_been_left() -> None:
     """A saga that did not succeed names the steps that may have left something, those without undo not."""
     saga = stuck()
