@@ -6,6 +6,7 @@ the same one. The drivers record who made a link; undo deletes only what that re
 
 from __future__ import annotations
 
+import hashlib
 from uuid import UUID
 
 from sagas.steps.patience import patient
@@ -29,8 +30,8 @@ class Link(Model):
 
 
 def zone_link(zone_id: UUID) -> LinkName:
-    """Name the VNIC of a zone; 48 bits of its id keep the name below the 31 bytes that a link may have."""
-    return LinkName(f"oxControl{zone_id.hex[:12]}n0")
+    """Name the VNIC of a zone, by a digest of its id: a link's name has at most 31 bytes."""
+    return LinkName(f"oxControl{hashlib.sha256(zone_id.bytes).hexdigest()[:16]}n0")
 
 
 @patient

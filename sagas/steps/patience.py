@@ -24,7 +24,7 @@ NOT_NOW = (
     "database is locked",
 )
 """Texts of a command that failed because something else was still at work."""
-TRIES = Retry(attempts=4, backoff_s=0.25, factor=4.0, max_backoff_s=5.0)
+TRIES = Retry(attempts=5, backoff_s=0.1, factor=4.0, max_backoff_s=5.0)
 """For steps that change the sled: it takes some seconds at most until a zone lets go of a dataset or link."""
 KEY_TRIES = Retry(attempts=10, backoff_s=0.5, factor=2.0, max_backoff_s=10.0)
 """For steps that need a secret: early in a rack's boot nobody has it for some tens of seconds."""

@@ -54,7 +54,7 @@ def undo_configure(sled: Sled, zone: ZoneWanted, before: ZonesSeen) -> None:
     if is_ours(sled, zone.name):
         sled.zones.remove(zone.name)
     record = before.zones.get(zone.name)
-    if record is not None and sled.zones.observe(zone.name) is None:
+    if record is not None:
         rebuild(sled, record)
 
 

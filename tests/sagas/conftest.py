@@ -28,7 +28,7 @@ from sledsaga.hosts.step import StepHost
 from sledsaga.store.memory import MemoryStore
 
 DOCUMENTS = Path(__file__).parents[3] / "shared" / "data"
-SAGA = "0197a000-0000-7000-8000-00000000000{}"
+SAGA = "0197a000-0000-7000-8000-0000000000{:02}"
 SOON_S = 60.0
 NAMES = ("cockroachdb", "crucible", "internal_dns", "nexus", "ntp", "clickhouse", "external_dns")
 HASHES = ("aa" * 32, "bb" * 32)
@@ -143,10 +143,10 @@ def sleds(yard: Path) -> Callable[[str], Path]:
             SimSled.init_from_disks(path, disks, images=images, artifacts=dict.fromkeys(HASHES, b"image")).close()
             return path
         shutil.copytree(make("blank"), path)
-        lab = Lab(SimSled.open(path))
+        lab = Lab(SimSled.open(path), runs=90)
         done = [lab.run("format-u2", FORMAT)] if kind == "formatted" else [lab.run("apply-sled-config", document())]
         lab.sim.close()
-        assert [view.state for view in done] == ["succeeded"], [step.error for view in done for step in view.steps]
+        assert [view.state for view in done] == ["succeeded"], [f"{step.path}: {step.error}" for view in done for step in view.steps if step.error]
         return path
 
     def locked(kind: str) -> Path:
@@ -231,11 +231,12 @@ def _disk(number: int) -> dict[str, Any]:
 
 
 def _datasets(types: list[str]) -> Iterator[dict[str, Any]]:
-    kinds = ["zone", "debug", "crucible", "internal_dns"]
-    kinds += ["cockroachdb"] * ("cockroach_db" in types)
     prefixes = {"internal_ntp": "ntp", "cockroach_db": "cockroachdb"}
-    kinds += [f"zone/oxz_{prefixes.get(each, each)}_{ZONES[each]}" for each in types]
-    for number, kind in enumerate(kinds):
+    roots = [f"zone/oxz_{prefixes.get(each, each)}_{ZONES[each]}" for each in ZONES]
+    unwanted = set() if "cockroach_db" in types else {"cockroachdb", roots[2]}
+    for number, kind in enumerate(["zone", "debug", "crucible", "internal_dns", "cockroachdb", *roots]):
+        if kind in unwanted:
+            continue
         quota = 2**33 if kind in ("debug", "cockroachdb") else None
         packing = {"type": "gzip_n", "level": 9} if kind == "debug" else {"type": "off"}
         yield {

@@ -250,7 +250,7 @@ def test_data_written_meanwhile_is_kept(labs: Labs, library: dict[str, Any]) -> 
 
     lab.after = write
     lab.sim.inject(Fault("error", ("write_file",), pattern=LEDGER, times=0))
-    view = lab.run("apply-sled-config", library["document"]())
+    view = lab.run("apply-sled-config", library["document"](), change=library["once_only"])
     assert view.state == "stuck"
     assert any("cockroachdb" in one.step and "holds" in one.error for one in view.stuck)
     assert DATA in names(lab, "datasets")
