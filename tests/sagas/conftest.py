@@ -1,4 +1,4 @@
-"""A laboratory for operations: simulated sleds to copy, an engine in memory, and steps that fail on command."""
+"""A laboratory for operations: simulated sleds to copy, an engine in memory, steps that fail on command."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Lab:
     def run(
         self, name: str, params: Mapping[str, Any], *, change: Change | None = None, retry_undo: bool = False
     ) -> SagaView:
-        """Run an operation to rest, each of its steps changed; then tell it to retry its undos when asked to."""
+        """Run an operation to rest, each step changed; then tell it to retry its undos when asked to."""
         operation = changed(operation_of(name), change)
         with Engine(MemoryStore(), Catalog([operation]), sled=self.sled) as engine:
             self.runs += 1
@@ -110,7 +110,7 @@ def once_only(step: Step) -> Step:
 @pytest.fixture(scope="session")
 def yard() -> Iterator[Path]:
     """Keep sleds on a disk that does not wait for itself: what is tested here is not its durability."""
-    memory = Path("/dev/shm")
+    memory = Path("/dev/shm")  # noqa: S108 - the folder below it has a name of its own
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         yield Path(folder)
 
@@ -140,13 +140,21 @@ def sleds(yard: Path) -> Callable[[str], Path]:
         if kind == "blank":
             disks = [DiskSpec("1b96", "WUS4", serial) for serial in ("A0", "A1")]
             images = dict.fromkeys(NAMES, b"image")
-            SimSled.init_from_disks(path, disks, images=images, artifacts=dict.fromkeys(HASHES, b"image")).close()
+            SimSled.init_from_disks(
+                path, disks, images=images, artifacts=dict.fromkeys(HASHES, b"image")
+            ).close()
             return path
         shutil.copytree(make("blank"), path)
         lab = Lab(SimSled.open(path), runs=90)
-        done = [lab.run("format-u2", FORMAT)] if kind == "formatted" else [lab.run("apply-sled-config", document())]
+        done = (
+            [lab.run("format-u2", FORMAT)]
+            if kind == "formatted"
+            else [lab.run("apply-sled-config", document())]
+        )
         lab.sim.close()
-        assert [view.state for view in done] == ["succeeded"], [f"{step.path}: {step.error}" for view in done for step in view.steps if step.error]
+        assert [view.state for view in done] == ["succeeded"], [
+            f"{step.path}: {step.error}" for view in done for step in view.steps if step.error
+        ]
         return path
 
     def locked(kind: str) -> Path:
@@ -227,7 +235,11 @@ def document(generation: int = 1) -> dict[str, Any]:
 
 def _disk(number: int) -> dict[str, Any]:
     identity = {"vendor": "1b96", "model": "WUS4", "serial": f"A{number}"}
-    return {"identity": identity, "id": f"c0000000-0000-4000-8000-00000000000{number}", "pool_id": POOLS[number]}
+    return {
+        "identity": identity,
+        "id": f"c0000000-0000-4000-8000-00000000000{number}",
+        "pool_id": POOLS[number],
+    }
 
 
 def _datasets(types: list[str]) -> Iterator[dict[str, Any]]:

@@ -37,7 +37,9 @@ def real(labs: Labs, production: dict[str, Any]) -> Any:
     lab = labs("blank")
     disks = [DiskSpec(**each["identity"]) for each in production["disks"].values()]
     hashes = {zone["image_source"]["hash"] for zone in production["zones"].values()}
-    lab.sim = SimSled.init_from_disks(lab.sim.path.parent / "real", disks, artifacts=dict.fromkeys(hashes, b"image"))
+    lab.sim = SimSled.init_from_disks(
+        lab.sim.path.parent / "real", disks, artifacts=dict.fromkeys(hashes, b"image")
+    )
     return lab
 
 
@@ -53,7 +55,9 @@ def test_a_production_document_is_applied(real: Any, production: dict[str, Any])
         assert datasets[key]["quota"] == wanted["quota"]
         assert datasets[key]["encryption"] == ("off" if plain else "aes-256-gcm")
         assert datasets[key]["mounted"] is (wanted["name"]["kind"] not in ("crucible", "external_dns"))
-    assert {zone["name"][-36:]: zone["state"] for zone in sled["zones"]} == dict.fromkeys(production["zones"], "running")
+    assert {zone["name"][-36:]: zone["state"] for zone in sled["zones"]} == dict.fromkeys(
+        production["zones"], "running"
+    )
     assert [one["generation"] for one in sled["ledgers"]] == [production["generation"]] * 2
 
 
@@ -84,10 +88,18 @@ def test_a_production_document_is_undone(real: Any, production: dict[str, Any]) 
 def test_an_older_document_is_applied(labs: Labs, older: dict[str, Any]) -> None:
     """The older format runs its zones on pools that are there, each with a dataset of its own kind."""
     lab = labs("blank")
-    pools = sorted({zone["zone_type"]["dataset"]["pool_name"] for zone in older["zones"] if "dataset" in zone["zone_type"]})
+    pools = sorted(
+        {
+            zone["zone_type"]["dataset"]["pool_name"]
+            for zone in older["zones"]
+            if "dataset" in zone["zone_type"]
+        }
+    )
     disks = [DiskSpec("1b96", "WUS4", f"D{number}", pool=pool) for number, pool in enumerate(pools)]
     images = ("clickhouse", "cockroachdb", "crucible", "internal_dns", "nexus", "ntp")
-    lab.sim = SimSled.init_from_disks(lab.sim.path.parent / "older", disks, images=dict.fromkeys(images, b"image"))
+    lab.sim = SimSled.init_from_disks(
+        lab.sim.path.parent / "older", disks, images=dict.fromkeys(images, b"image")
+    )
     before = lab.seen()
     lab.sim.inject(Fault("error", ("write_file",), pattern=LEDGER, times=0))
     assert lab.run("apply-sled-config", older).state == "undone"
@@ -152,7 +164,9 @@ def test_a_zone_with_another_image_is_built_anew(applied: Any, library: dict[str
     document["zones"] = library["document"](2)["zones"] | {CRDB[-36:]: document["zones"][CRDB[-36:]]}
     count = applied.sim.changes()
     assert applied.run("apply-sled-config", document).state == "succeeded"
-    touched = {each for entry in applied.sim.journal(after=count) for each in entry.argv if each.startswith("oxz_")}
+    touched = {
+        each for entry in applied.sim.journal(after=count) for each in entry.argv if each.startswith("oxz_")
+    }
     assert touched == {NEXUS}
 
 
@@ -174,11 +188,15 @@ def test_nothing_starts_while_a_zone_does_not_go_down(applied: Any, library: dic
     applied.sim.inject(Fault("error", ("zoneadm", "-z", CRDB, "halt"), times=0))
     view = applied.run("apply-sled-config", library["document"](2))
     assert (view.state, applied.seen()) == ("undone", before), why(view)
-    assert not [entry for entry in applied.sim.journal(after=count) if entry.argv[-1:] == ("boot",) and NEXUS in entry.argv]
+    assert not [
+        entry
+        for entry in applied.sim.journal(after=count)
+        if entry.argv[-1:] == ("boot",) and NEXUS in entry.argv
+    ]
 
 
 def test_after_a_reboot_the_same_document_brings_all_back(applied: Any, library: dict[str, Any]) -> None:
-    """After a reboot keys are loaded, datasets mounted, links made and zones booted, and the sled is as before."""
+    """After a reboot keys are loaded, datasets mounted, links made, zones booted: all is as before."""
     before = applied.seen()
     applied.sim.reboot()
     assert applied.seen() != before
@@ -241,7 +259,7 @@ def test_a_dataset_with_another_id_is_refused(applied: Any, library: dict[str, A
 
 
 def test_data_written_meanwhile_is_kept(labs: Labs, library: dict[str, Any]) -> None:
-    """When a zone has written data before the saga fails, undo refuses to destroy it and the saga is stuck."""
+    """When a zone has written data before the saga fails, undo does not destroy it: the saga is stuck."""
     lab = labs("blank")
 
     def write(command: Any) -> None:

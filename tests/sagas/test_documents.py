@@ -35,12 +35,20 @@ BAD: dict[str, tuple[Change, str]] = {
     "no disks": (lambda d: d.pop("disks"), "unknown sled config format"),
     "zones as a list beside disks": (lambda d: d.update(zones=[]), "zones (list)"),
     "a version that nobody knows": (lambda d: d.update(version=15), "and no version"),
-    "a generation as text": (lambda d: d.update(generation="7"), "generation: Input should be a valid integer"),
+    "a generation as text": (
+        lambda d: d.update(generation="7"),
+        "generation: Input should be a valid integer",
+    ),
     "a generation below zero": (lambda d: d.update(generation=-1), "generation: Input should be greater"),
     "a generation that is true": (lambda d: d.update(generation=True), "generation: Input should be a valid"),
-    "a disk under another id": (lambda d: first(d, "disks").update(id="c" * 8 + "-0000-4000-8000-0000000000ff"), "stands under the key"),
+    "a disk under another id": (
+        lambda d: first(d, "disks").update(id="c" * 8 + "-0000-4000-8000-0000000000ff"),
+        "stands under the key",
+    ),
     "a pool on two disks": (
-        lambda d: [disk.update(pool_id="11111111-1111-4111-8111-111111111111") for disk in d["disks"].values()],
+        lambda d: [
+            disk.update(pool_id="11111111-1111-4111-8111-111111111111") for disk in d["disks"].values()
+        ],
         "pool oxp_11111111-1111-4111-8111-111111111111 is in the sled config twice",
     ),
     "a disk without a serial": (lambda d: first(d, "disks")["identity"].pop("serial"), "identity"),
@@ -52,7 +60,10 @@ BAD: dict[str, tuple[Change, str]] = {
         lambda d: first(d, "datasets")["name"].update(pool_name="oxp_33333333-3333-4333-8333-333333333333"),
         "on a pool that no disk of the config carries",
     ),
-    "a kind that nobody knows": (lambda d: first(d, "datasets")["name"].update(kind="attic"), "'attic' is not a dataset kind"),
+    "a kind that nobody knows": (
+        lambda d: first(d, "datasets")["name"].update(kind="attic"),
+        "'attic' is not a dataset kind",
+    ),
     "a quota below zero": (lambda d: first(d, "datasets").update(quota=-5), "quota: Input should be greater"),
     "zone roots without their parent": (lambda d: d["datasets"].pop(dataset_of(d, "zone")), "which holds it"),
     "a zone type that nobody knows": (
@@ -68,10 +79,15 @@ BAD: dict[str, tuple[Change, str]] = {
         "has no dataset; needs one, of kind cockroachdb",
     ),
     "a zone that should not": (
-        lambda d: zone_of(d, "nexus")["zone_type"].update(dataset=zone_of(d, "cockroach_db")["zone_type"]["dataset"]),
+        lambda d: zone_of(d, "nexus")["zone_type"].update(
+            dataset=zone_of(d, "cockroach_db")["zone_type"]["dataset"]
+        ),
         "has dataset; needs none",
     ),
-    "a zone without an address": (lambda d: zone_of(d, "nexus")["zone_type"].pop("internal_address"), "'' is no address"),
+    "a zone without an address": (
+        lambda d: zone_of(d, "nexus")["zone_type"].pop("internal_address"),
+        "'' is no address",
+    ),
     "an address without a port": (
         lambda d: zone_of(d, "nexus")["zone_type"].update(internal_address="fd00::1"),
         "is no address with a port",
@@ -80,13 +96,16 @@ BAD: dict[str, tuple[Change, str]] = {
         lambda d: zone_of(d, "nexus")["image_source"].pop("hash"),
         "only artifacts have one",
     ),
-    "a hash that is none": (lambda d: zone_of(d, "nexus")["image_source"].update(hash="zz"), "hash: String should match"),
+    "a hash that is none": (
+        lambda d: zone_of(d, "nexus")["image_source"].update(hash="zz"),
+        "hash: String should match",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_document_is_refused(name: str, library: dict[str, Any]) -> None:
-    """A document that contradicts itself, or is of no known shape, is refused with one line that says where."""
+    """A document that contradicts itself, or is of no known shape, is refused with one line."""
     change, expected = BAD[name]
     document = copy.deepcopy(library["document"]())
     change(document)

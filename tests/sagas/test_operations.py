@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from sagas.ensure_datasets import OPERATION as ENSURE_DATASETS
-from sagas.provision_crdb import OPERATION as PROVISION_CRDB
+from sagas.provision_crdb import Params
+from sagas.steps import datasets, pools
+from sagas.steps.pools import PoolWanted
 from sagas.steps.waiting import is_in_step
 from sledsaga.core.define import Absent, Conflicting, Present
 from sledsaga.core.plan import plan
@@ -122,25 +124,30 @@ def test_a_node_never_takes_the_data_of_another(formatted: Any, library: dict[st
 
 def test_a_plan_says_what_is_there_already(formatted: Any, library: dict[str, Any]) -> None:
     """Probes tell absent, present and conflicting apart, without changing anything."""
-    params = PROVISION_CRDB.params.model_validate(library["provision"])
-    steps = {step.name: step for step in PROVISION_CRDB.steps(params)}  # type: ignore[operator] # a function
+    params = Params.model_validate(library["provision"])
     sled = formatted.sled(Context("other", "provision-crdb", "dataset", direction="probe"))
     count = formatted.sim.changes()
-    known = {name: {key: source.value for key, source in step.inputs.items() if hasattr(source, "value")} for name, step in steps.items()}
-    assert steps["dataset"].probe(sled, known["dataset"]["wanted"]) == Absent()  # type: ignore[misc] # it has one
-    pool = steps["pool"].probe(sled, known["pool"]["wanted"])  # type: ignore[misc] # it has one
+    assert datasets.probe(sled, params.dataset) == Absent()
+    pool = pools.probe(sled, PoolWanted(name=params.pool))
     assert isinstance(pool, Present)
     assert not pool.ours
-    formatted.run("provision-crdb", library["provision"] | {"dataset_id": "e0000000-0000-4000-8000-000000000009"})
-    assert formatted.sim.changes() > count
-    assert isinstance(steps["dataset"].probe(sled, known["dataset"]["wanted"]), Conflicting)  # type: ignore[misc] # it has one
+    assert formatted.sim.changes() == count
+    other = library["provision"] | {"dataset_id": "e0000000-0000-4000-8000-000000000009"}
+    formatted.run("provision-crdb", other)
+    assert isinstance(datasets.probe(sled, params.dataset), Conflicting)
 
 
 def test_datasets_are_reported_one_by_one(formatted: Any, library: dict[str, Any]) -> None:
     """The report has a result for each dataset, in the order asked for."""
     view = formatted.run("ensure-datasets", library["ensure"])
     report = view.step("report").output
-    assert [item["state"] for item in report["items"]] == ["created", "created", "created", "adjusted", "present"]
+    assert [item["state"] for item in report["items"]] == [
+        "created",
+        "created",
+        "created",
+        "adjusted",
+        "present",
+    ]
     assert report["counts"] == {"adjusted": 1, "created": 3, "present": 1}
 
 

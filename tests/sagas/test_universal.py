@@ -1,4 +1,4 @@
-"""What holds for every operation of the catalog: twice is once, whatever fails leaves no trace, a stuck undo goes on.
+"""What holds for every operation: twice is once, whatever fails leaves no trace, a stuck undo goes on.
 
 Each scenario is an operation, its params, and the sled that it starts from.
 """
@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 import sagas
-from sledsaga.core.define import Step, no_undo
+from sledsaga.core.define import Step
 from sledsaga.errors import CommandFailed, Transient
 
 Labs = Callable[[str], Any]
+Change = Callable[[Step], Step]
 SCENARIOS = {
     "format-u2": ("format-u2", "format", "blank"),
     "provision-crdb": ("provision-crdb", "provision", "formatted"),
@@ -97,6 +98,10 @@ def early(_call: Callable[[], Any]) -> Any:
     raise CommandFailed("injected before anything was done")
 
 
+def both(one: Change, other: Change) -> Change:
+    return lambda step: other(one(step))
+
+
 def told(view: Any) -> str:
     return "; ".join(f"{step.path}: {step.error}" for step in view.steps if step.error)
 
@@ -132,7 +137,7 @@ def test_a_second_saga_changes_nothing(case: Case) -> None:
 
 @pytest.mark.parametrize("act", [early, late])
 def test_a_failure_at_any_step_leaves_no_trace(case: Case, act: Callable[..., Any]) -> None:
-    """When a step fails, before or after its work, the sled is what it was, byte for byte, and no key is left."""
+    """When a step fails, before or after its work, the sled is what it was, and no key is left."""
     for name in case.some():
         lab = case.lab()
         view = case.run(lab, change=case.at(name, "do", act))
@@ -167,7 +172,7 @@ def test_a_stuck_undo_goes_on_when_told_to(case: Case, act: Callable[..., Any]) 
             return next(failures, lambda call: call())(call)
 
         fail, stick = case.at(last, "do", late), case.at(name, "undo", first_time)
-        view = case.run(lab, change=lambda step: stick(fail(step)), retry_undo=True)
+        view = case.run(lab, change=both(fail, stick), retry_undo=True)
         assert (lab.views[-1].state, name) == ("stuck", name), told(lab.views[-1])
         assert (view.state, name) == ("undone", name), told(view)
         assert lab.seen() == lab.start, name
@@ -196,7 +201,9 @@ def test_a_step_cut_off_at_any_command_leaves_no_trace(case: Case, moment: str) 
         setattr(lab, moment, None)
         if view.state == "stuck":
             pytest.fail(f"{number} {seen[number - 1]}: {told(view)}")
-        assert (view.state, lab.seen()) == ("undone", lab.start), f"{number}: {seen[number - 1]}: {told(view)}"
+        assert (view.state, lab.seen()) == ("undone", lab.start), (
+            f"{number}: {seen[number - 1]}: {told(view)}"
+        )
         assert lab.sim.host.list_dir("/var/run/oxide") == (), seen[number - 1]
 
 
