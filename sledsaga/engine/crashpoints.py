@@ -65,7 +65,7 @@ def parse(text: str) -> CrashPoint:
         raise UsageError(f"{VARIABLE}: {point!r} is no crash point; there are: {', '.join(POINTS)}")
     nth = rest.pop() if rest and rest[-1].isascii() and rest[-1].isdigit() else "1"
     step = ":".join(rest) if rest else None
-    if step == "" or int(nth) < 1:
+    if "" in rest or int(nth) < 1:
         raise UsageError(
             f"{VARIABLE}: {text!r} is not POINT[:STEP][:N] with N from 1, such as after-do:dataset:2"
         )

@@ -1,7 +1,8 @@
 """Who is served next when there is room for more calls.
 
-Sagas that have begun go before those that have not, so that what was started comes to rest; within each,
-first come, first served. A saga takes as much room as it can use, then goes to the end of its lane.
+Sagas that have begun go before those that have not, so that what was started comes to rest; but one that
+has not gets its turn after FAVOUR of them, so that a saga of thousands of steps holds up nobody for all its
+time. Within each, first come, first served. A saga takes as much room as it can use, then goes to the end.
 Lanes keep sagas that need threads, sagas that need the asyncio loop, and operations with limits of their
 own out of each other's way; they take turns.
 """
@@ -15,7 +16,8 @@ from dataclasses import dataclass, field
 from sledsaga.engine.limits import Limits
 from sledsaga.engine.live import Live
 
-SHARE = 64
+SHARE = 64  # calls that one saga may start in one turn of its
+FAVOUR = 16  # turns in a row of sagas that have begun, while one that has not waits
 
 
 @dataclass(slots=True)
@@ -26,6 +28,7 @@ class Lane:
     operation: str
     begun: dict[str, Live] = field(default_factory=dict)
     fresh: dict[str, Live] = field(default_factory=dict)
+    favoured: int = 0
 
     def add(self, live: Live) -> None:
         """Queue a saga; one that is queued keeps its place, but for one that has begun meanwhile."""
@@ -40,7 +43,9 @@ class Lane:
 
     def pop(self) -> Live | None:
         """Take the next saga out, or return None."""
-        queue = self.begun or self.fresh
+        is_due = bool(self.fresh) and (not self.begun or self.favoured >= FAVOUR)
+        self.favoured = 0 if is_due or not self.fresh else self.favoured + 1
+        queue = self.fresh if is_due else self.begun
         return queue.pop(next(iter(queue))) if queue else None
 
 
