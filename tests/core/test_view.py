@@ -182,7 +182,7 @@ def test_an_unknown_step_is_a_key_error() -> None:
         drawn(stuck()).step("z")
 
 
-def test_events_have_a_common_head() -> None:
+def test_all_events_have_one_head() -> None:
     """An event's JSON begins with seq, at, epoch, type and step, and has its own fields behind."""
     dag: Dag = shape({"a": ""})
     deferred = ev.Recorded(4, 1.5, 2, ev.StepDeferred(0, "no", 3.0))
