@@ -84,9 +84,14 @@ def log_path(settings: Settings) -> Path | None:
     from sledsaga.store.open import log_path
 
     try:
-        return log_path(settings.db.value)
+        path = log_path(settings.db.value)
     except UsageError as error:
         raise UsageError(f"{settings.db.origin}: {error}") from error
+    if path is not None and path.is_dir():
+        raise UsageError(
+            f"{settings.db.origin}: {path} is a folder; name a file in it, such as {path}/log.db"
+        )
+    return path
 
 
 def socket_path(log: Path) -> Path:

@@ -38,6 +38,10 @@ class Picture(Protocol):
         """Show the saga as it stands, and what has happened since the last time."""
         ...
 
+    def tick(self) -> None:
+        """Let time pass in the picture; nothing has happened."""
+        ...
+
     def say(self, text: str) -> None:
         """Say something beside the picture."""
         ...
@@ -47,6 +51,9 @@ class Silent:
     """Shows nothing."""
 
     def show(self, view: SagaView, events: list[dict[str, Any]]) -> None:
+        """Show nothing."""
+
+    def tick(self) -> None:
         """Show nothing."""
 
     def say(self, text: str) -> None:
@@ -69,6 +76,9 @@ class Lines:
                 self._terminal.say(change_line(event, short))
         self._seen = view.seq
 
+    def tick(self) -> None:
+        """Write nothing."""
+
     def say(self, text: str) -> None:
         """Write a line."""
         self._terminal.say(text)
@@ -81,11 +91,19 @@ class Tree:
         """Take rich's live region."""
         self._live = live
         self._terminal = terminal
+        self._view: SagaView | None = None
 
     def show(self, view: SagaView, events: list[dict[str, Any]]) -> None:  # noqa: ARG002 - a tree is a whole
         """Draw the tree anew."""
-        most = max(1, self._terminal.err.size.height - REST_OF_SCREEN)
-        self._live.update(tree(view, shorten([view.id])[view.id], time.time(), most=most), refresh=True)
+        self._view = view
+        self.tick()
+
+    def tick(self) -> None:
+        """Draw the tree with the time that it is now."""
+        if self._view is not None:
+            most = max(1, self._terminal.err.size.height - REST_OF_SCREEN)
+            short = shorten([self._view.id])[self._view.id]
+            self._live.update(tree(self._view, short, time.time(), most=most), refresh=True)
 
     def say(self, text: str) -> None:
         """Write a line above the tree."""
@@ -161,6 +179,8 @@ def follow(
             if over(view):
                 return view
             cost_s = time.monotonic() - began
+        else:
+            picture.tick()
         if not told and row.state == "waiting" and began - started > PATIENCE_S:
             told = True
             picture.say(waits_for(store, saga))

@@ -167,6 +167,9 @@ class _Each:
     def show(self, view: SagaView, events: list[dict[str, Any]]) -> None:  # noqa: ARG002 - a Picture
         self._show_new(view.seq)
 
+    def tick(self) -> None:
+        """Nothing has happened."""
+
     def say(self, text: str) -> None:
         """Say nothing amid the events."""
 
@@ -214,6 +217,9 @@ class _Stream:
 
     def show(self, view: SagaView, events: list[dict[str, Any]]) -> None:  # noqa: ARG002 - a Picture
         self._desk.terminal.json_line(view.to_json())
+
+    def tick(self) -> None:
+        """Nothing has happened."""
 
     def say(self, text: str) -> None:
         """Say nothing amid the lines."""
