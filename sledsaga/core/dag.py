@@ -270,4 +270,4 @@ def _input_from_json(body: dict[str, Any]) -> Input:
     ((kind, value),) = body.items()
     if kind == "steps":
         return FromSteps(tuple(value))
-    return {"step": FromStep, "params": FromParams, "value": Known, "given": Given}[kind](value)  # type: ignore[no-any-return]
+    return {"step": FromStep, "params": FromParams, "value": Known, "given": Given}[kind](value)  # type: ignore[no-any-return]  # each of them is an input

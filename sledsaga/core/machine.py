@@ -141,7 +141,7 @@ def _illegal(recorded: ev.Recorded, why: str) -> LogCorrupt:
 
 
 def _step_event(state: State, event: ev.Event, table: dict[Status, Status], at: float) -> None:
-    step: int = event.step  # type: ignore[union-attr]
+    step: int = event.step  # type: ignore[union-attr]  # the table has only events of steps
     if not 0 <= step < len(state.status):
         msg = f"{type(event).__name__} names step {step}; the saga has {len(state.status)}"
         raise LogCorrupt(msg)

@@ -209,7 +209,7 @@ def _check_types(operation: Operation, flat: list[FlatStep]) -> None:
                     raise InvalidPlan(msg)
 
 
-def _wire_fits(wire: Wire | None, wanted: Any, returns: dict[str, Any]) -> bool:  # noqa: ANN401
+def _wire_fits(wire: Wire | None, wanted: Any, returns: dict[str, Any]) -> bool:  # noqa: ANN401 - an annotation
     match wire:
         case OutputOf(path):
             return fits(returns[path], wanted)

@@ -21,6 +21,16 @@ def begun(dag: Dag = CHAIN) -> State:
     return saga.state
 
 
+def _turned(state: State) -> None:
+    state.pivoted = state.unwinding = True
+
+
+def _stranded(state: State) -> None:
+    state.in_flight.clear()
+    state.startable.clear()
+    state.status[0] = Status.SUCCEEDED
+
+
 SPOILT: dict[str, Callable[[State], object]] = {
     "b: open_needs is 0, counted 1": lambda s: s.open_needs.__setitem__(1, 0),
     "a: open_children is 1, counted 0": lambda s: s.open_children.__setitem__(0, 1),
@@ -32,19 +42,12 @@ SPOILT: dict[str, Callable[[State], object]] = {
     "waiting for their time are [1], by status []": lambda s: s.next_at.update({1: 1.0}),
     "the heap's top is not the next time": lambda s: s.backing_off.append((1.0, 1)),
     "startable are [1], counted []": lambda s: s.startable.update({1: None}),
-    "a saga unwinds although a pivot has started": lambda s: (
-        setattr(s, "pivoted", True),
-        setattr(s, "unwinding", True),
-    ),
+    "a saga unwinds although a pivot has started": _turned,
     "succeeded, but a step did not": lambda s: setattr(s, "outcome", "succeeded"),
     "undone, but a step was not": lambda s: setattr(s, "outcome", "undone"),
     "ended while a call is in flight": lambda s: setattr(s, "outcome", "abandoned"),
     "stuck forward before any pivot": lambda s: s.stuck.update({0: None}),
-    "at rest without an end, a pause or a question to a person": lambda s: (
-        s.in_flight.clear(),
-        s.startable.clear(),
-        s.status.__setitem__(0, Status.SUCCEEDED),
-    ),
+    "at rest without an end, a pause or a question to a person": _stranded,
 }
 
 
