@@ -51,7 +51,7 @@ from sledsaga.core.define import (
     step,
     value,
 )
-from sledsaga.errors import UsageError
+from sledsaga.errors import Conflict, UsageError
 from sledsaga.hosts.sled import Sled
 
 LEDGER = "omicron-sled-config.json"
@@ -104,8 +104,17 @@ def check(sled: Sled, params: Params) -> LedgerSeen:
 @patient
 def zones_before(sled: Sled, zones: list[ZoneWanted], check: LedgerSeen) -> ZonesSeen:
     """Look at the zones of this document and of the one before it."""
-    previous = [] if check.document is None else list(read_config(check.document).zones)
-    return zone_records.look(sled=sled, zones=zones, previous=previous)
+    return zone_records.look(sled=sled, zones=zones, previous=_previous(check))
+
+
+def _previous(check: LedgerSeen) -> list[ZoneWanted]:
+    if check.document is None:
+        return []
+    try:
+        return list(read_config(check.document).zones)
+    except UsageError as error:
+        where = f"the config in the sled's ledger (generation {check.generation}) cannot be read"
+        raise Conflict(f"{where}, so it is not known which zones have to go: {error}") from error
 
 
 @patient

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
-from sagas.steps.patience import patient
+from sagas.steps.patience import TRIES, patient
 from sledsaga.core.define import Absent, Conflicting, Model, Present, Probe
-from sledsaga.errors import CommandFailed, ForeignObject, SledsagaError
+from sledsaga.engine.context import Context
+from sledsaga.errors import CommandCancelled, SledsagaError, Transient
 from sledsaga.hosts.names import Compression, DatasetName
 from sledsaga.hosts.sled import Sled
 from sledsaga.hosts.zfs.spec import EPOCH, ID, Dataset, DatasetSpec, differing_settings
@@ -153,14 +154,24 @@ def ensure_there(sled: Sled, wanted: DatasetWanted, before: Looked) -> DatasetMa
     return DatasetMade(name=wanted.name, id=wanted.id if seen is None else seen.id, state=state)
 
 
-@patient
-def attempt(sled: Sled, wanted: DatasetWanted, before: Looked, root: Item | None = None) -> Item:
-    """Do the same as `ensure`, but tell of a failure instead of failing; `root` is the parent's result."""
+def attempt(
+    sled: Sled, ctx: Context, wanted: DatasetWanted, before: Looked, root: Item | None = None
+) -> Item:
+    """Do the same as `ensure`, but tell of a failure instead of failing; `root` is the parent's result.
+
+    What may be tried again is, as often as other steps are; only then is it told.
+    """
     if root is not None and root.state == "failed":
         return _failed(wanted, f"its root {root.name} failed: {root.why}")
     try:
         made = ensure(sled=sled, wanted=wanted, before=before)
-    except (ForeignObject, CommandFailed) as error:
+    except CommandCancelled:
+        raise
+    except Transient as error:
+        if ctx.attempt < TRIES.attempts:
+            raise
+        return _failed(wanted, str(error))
+    except SledsagaError as error:
         return _failed(wanted, str(error))
     return Item(name=made.name, id=made.id, state=made.state)
 

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterator
 
 from sagas.steps.patience import patient
-from sledsaga.core.define import Model
+from sledsaga.core.define import Conflicting, Model, Present, Probe
 from sledsaga.errors import NotFound
 from sledsaga.hosts.sled import Sled
 
@@ -51,6 +51,14 @@ def locate(sled: Sled, wanted: ImageWanted) -> Image:
     raise NotFound(
         f"{what} ({wanted.name}) is not on this sled; looked at {', '.join(places) or 'no internal disk'}"
     )
+
+
+def probe(sled: Sled, wanted: ImageWanted) -> Probe:
+    """Say where the image is, or that it is not on this sled."""
+    try:
+        return Present(locate(sled=sled, wanted=wanted), ours=False)
+    except NotFound as error:
+        return Conflicting(str(error))
 
 
 def _places(sled: Sled, wanted: ImageWanted) -> Iterator[str]:

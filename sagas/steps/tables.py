@@ -37,12 +37,14 @@ def look(
     *,
     after: Iterable[str] = (),
     retry: Retry = TRIES,
+    probe: Callable[..., Any] | None = None,
 ) -> Step:
     """Make a row that only looks."""
     return step(
         do,
         name=name,
         undo=ONLY_LOOKS,
+        probe=probe,
         inputs=inputs,
         after=after,
         retry=retry,
@@ -104,7 +106,7 @@ def dataset_step(
 
 def image_step(wanted: ImageWanted, name: str, *, after: Iterable[str] = ()) -> Step:
     """Make the row that finds an image."""
-    return look(images.locate, name, {"wanted": value(wanted)}, after=after)
+    return look(images.locate, name, {"wanted": value(wanted)}, after=after, probe=images.probe)
 
 
 def stub_step(*, after: Iterable[str] = ()) -> Step:

@@ -1,15 +1,15 @@
 """What a saga would do, without doing it: its steps, their undos, its locks, and what its probes see now.
 
-Probes run in dependency order against a host that refuses every change. A probe runs only when all its
-inputs are known, that is when every step that it takes an output from is already so; the others say None.
+Probes run in dependency order against a host that refuses every change. A probe runs only when all that it
+takes is known, that is when every step whose output it takes is already so; the others say None.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sledsaga.core.bind import BoundStep, bind, stored_inputs
+from sledsaga.core.bind import BoundStep, Function, bind, stored_inputs
 from sledsaga.core.dag import DagStep, FromParams, FromStep, FromSteps, Input, Plan
 from sledsaga.core.define import Absent, Conflicting, Operation, Present
 from sledsaga.core.events import Json
@@ -64,8 +64,10 @@ def preview(plan: Plan, operation: Operation, sled: SledFactory | None) -> Previ
 
 
 def _ask(plan: Plan, index: int, bound: BoundStep, outputs: dict[int, Json], sled: SledFactory) -> str | None:
-    step = plan.dag.steps[index]
-    if bound.probe is None or not _known(plan, step, outputs):
+    if bound.probe is None:
+        return None
+    step = _taken(plan.dag.steps[index], bound.probe)
+    if not _known(plan, step, outputs):
         return None
     context = Context(NOBODY, plan.dag.operation, step.path, "probe")
     job = Job(bound, context, stored_inputs(step, plan.scopes, outputs), sled=sled)
@@ -76,6 +78,11 @@ def _ask(plan: Plan, index: int, bound: BoundStep, outputs: dict[int, Json], sle
     except Exception as error:  # noqa: BLE001 - a probe is users' code; what it raises is its answer
         return f"error: {describe(error)}"
     return _word(answer)
+
+
+def _taken(step: DagStep, probe: Function) -> DagStep:
+    """Return the step with only those inputs that its probe takes."""
+    return replace(step, inputs=tuple((name, source) for name, source in step.inputs if probe.takes(name)))
 
 
 def _known(plan: Plan, step: DagStep, outputs: dict[int, Json]) -> bool:

@@ -177,6 +177,19 @@ def test_best_effort_tells_of_a_failed_root(formatted: Any) -> None:
     assert f"its root {POOL}/crypt/zone failed" in reported[1]["why"]
 
 
+def test_best_effort_outlives_a_machine_that_says_nothing(formatted: Any) -> None:
+    """A dataset whose replies are lost each time is tried as often as others, then reported as failed."""
+    formatted.sim.inject(Fault("reply_lost", ("zfs", "create"), pattern="crucible$", times=0))
+    formatted.sim.inject(
+        Fault("error", ("zfs", "create"), pattern="local", text="dataset is busy\n", times=0)
+    )
+    items = [{"pool": POOL, "kind": kind} for kind in ("crucible", "local_storage", "debug")]
+    view = formatted.run("ensure-datasets", {"datasets": items, "policy": "best-effort"})
+    assert view.state == "succeeded", why(view)
+    states = [item["state"] for item in view.step("report").output["items"]]
+    assert states == ["created", "failed", "adjusted"]
+
+
 def test_all_or_nothing_undoes_adjustments(formatted: Any, library: dict[str, Any]) -> None:
     """With all-or-nothing one bad dataset undoes what was made and gives back what was adjusted."""
     before = formatted.seen()
