@@ -1,4 +1,4 @@
-"""The production document is applied, and one step fails after it did its work: nothing of the saga is left."""
+"""The production document is applied, and one step fails after its work is done: nothing is left."""
 
 from __future__ import annotations
 
