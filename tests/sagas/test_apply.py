@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -222,6 +223,19 @@ def test_only_what_time_needs_starts_before_time(labs: Labs, library: dict[str, 
     assert lab.run("apply-sled-config", library["document"]()).state == "succeeded"
     assert {name[:8] for name in booted[:2]} == {"oxz_ntp_", "oxz_inte"}
     assert {name[:8] for name in booted[2:]} == {"oxz_cock", "oxz_nexu"}
+
+
+def test_zones_that_boot_slowly_are_waited_for(labs: Labs, library: dict[str, Any]) -> None:
+    """While services of zones are still offline nothing that needs them starts, and the saga succeeds."""
+    lab = labs("blank")
+    lab.sim.set_boot_delay(0.2)
+    times: dict[str, float] = {}
+    lab.before = lambda command: (
+        times.update({command.argv[2]: monotonic()}) if command.argv[-1] == "boot" else None
+    )
+    assert lab.run("apply-sled-config", library["document"]()).state == "succeeded"
+    ntp = next(at for name, at in times.items() if name.startswith("oxz_ntp_"))
+    assert times[CRDB] - ntp >= 0.2
 
 
 def test_without_ntp_no_other_zone_starts(labs: Labs, library: dict[str, Any]) -> None:

@@ -37,7 +37,7 @@ class Case:
         self.labs = labs
         self.library = library
         self.params = self._params(params)
-        self.stride = 5 if name in BIG else 1
+        self.stride = 9 if name in BIG else 1
 
     def _params(self, name: str) -> dict[str, Any]:
         what, _, rest = name.partition(" ")
@@ -190,7 +190,7 @@ def test_a_step_cut_off_at_any_command_leaves_no_trace(case: Case, moment: str) 
     start = counted(whole)
     case.run(whole)
     total = counted(whole) - start
-    for number in range(1, total + 1, max(1, total // 12)):
+    for number in range(1, total + 1, max(1, total // 8)):
         lab = case.lab()
         seen: list[str] = []
         cut = _cut(seen, number, KeyboardInterrupt("cut off"))
@@ -214,7 +214,7 @@ def test_a_step_cut_off_at_any_command_may_be_done_again(case: Case, moment: str
     start = counted(whole)
     case.run(whole)
     total, wanted = counted(whole) - start, whole.seen()
-    for number in range(1, total + 1, max(1, total // 12)):
+    for number in range(1, total + 1, max(1, total // 8)):
         lab = case.lab()
         seen: list[str] = []
         setattr(lab, moment, _cut(seen, number, Transient("cut off")))
