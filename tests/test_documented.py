@@ -5,19 +5,28 @@ A rule about a document names what is missing from it, so that one run is enough
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+import click
 import pytest
 
+import sledsaga
 from sledsaga.check.diagram import blocks, put_into
+from sledsaga.cli.root import root
+from sledsaga.core.commands import VERBS
 from sledsaga.core.machine import Status
 from sledsaga.core.view import SagaState
+from sledsaga.web.app import ROUTES
+from sledsaga.web.problems import HTTP_PROBLEMS, PROBLEMS, code_of
 
 ROOT = Path(__file__).parent.parent
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
+importlib.import_module("sledsaga.cli.main")  # registers every verb
 MAPPED = (".", "core", "store", "engine", "check", "hosts")
 
 
@@ -86,3 +95,85 @@ def test_files_that_documents_name_exist() -> None:
         if not (ROOT / name).exists()
     ]
     assert missing == []
+
+
+def verbs(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Yield each verb of the command line with its full name."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from verbs(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
+def test_every_verb_is_documented() -> None:
+    """The table of verbs in docs/operating.md has each verb once, and none that there is not."""
+    table = text("docs/operating.md").partition("## The verbs")[2].partition("## Who drives")[0]
+    rows = re.findall(r"^\| `([a-z-]+(?: [a-z]+)?)", table, re.MULTILINE)
+    assert sorted(rows) == sorted(name for name, _ in verbs(root))
+
+
+def test_every_variable_that_is_read_is_documented() -> None:
+    """Each variable whose name begins with SLEDSAGA in the program stands in docs/command-line.md."""
+    own_mark = "SLEDSAGA_COMMAND"  # set for children, never read from outside
+    sources = "\n".join(path.read_text() for path in (ROOT / "sledsaga").rglob("*.py"))
+    named = set(re.findall(r"\bSLEDSAGA_[A-Z_]+\b", sources)) - {own_mark}
+    assert sorted(name for name in named if name not in text("docs/command-line.md")) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "names"),
+    [
+        ("states of a saga", get_args(SagaState)),
+        ("states of a step", tuple(map(str, Status))),
+        ("commands", VERBS),
+    ],
+)
+def test_every_word_of_a_kind_is_explained(what: str, names: tuple[str, ...]) -> None:
+    """docs/operating.md has each word of these kinds in the first column of a table."""
+    columns = re.findall(r"^\| ([^|]+) \|", text("docs/operating.md"), re.MULTILINE)
+    words = set(re.findall(r"[\w-]+", " ".join(columns)))
+    assert (what, sorted(set(names) - words)) == (what, [])
+
+
+def test_every_route_is_documented() -> None:
+    """docs/http.md names each route with each of its methods."""
+    written = text("docs/http.md")
+    silent = [
+        f"{method} {path}"
+        for path, endpoints in ROUTES.items()
+        for method in endpoints
+        if f"`{method} {path}`" not in written
+    ]
+    assert silent == []
+
+
+def test_every_problem_is_documented() -> None:
+    """docs/http.md has a row for each problem, with the status that it has."""
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| (\d+) \|", text("docs/http.md"), re.MULTILINE))
+    real = {code_of(kind): str(problem.status) for kind, problem in PROBLEMS.items()}
+    real |= {problem.code: str(status) for status, problem in HTTP_PROBLEMS.items()}
+    assert rows == real
+
+
+def test_every_query_parameter_is_documented() -> None:
+    """docs/http.md names each query parameter that a route takes."""
+    operations = [
+        one for path in json.loads(text("docs/openapi.json"))["paths"].values() for one in path.values()
+    ]
+    names = {
+        parameter["name"]
+        for operation in operations
+        if isinstance(operation, dict)
+        for parameter in operation.get("parameters", ())
+        if parameter.get("in") == "query"
+    }
+    assert names
+    assert sorted(name for name in names if not re.search(rf"[`&?]{name}\b", text("docs/http.md"))) == []
+
+
+def test_every_public_name_is_documented() -> None:
+    """docs/writing-an-operation.md, the README or an example uses each name that `sledsaga` exports."""
+    written = text("docs/writing-an-operation.md") + text("README.md")
+    written += "".join(path.read_text() for path in (ROOT / "examples").glob("*.py"))
+    assert [name for name in sledsaga.__all__ if not re.search(rf"\b{name}\b", written)] == []
