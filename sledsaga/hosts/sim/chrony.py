@@ -1,7 +1,7 @@
 """`chronyc -c tracking` inside a zone: 14 values by comma, the leap state last.
 
-A zone's clock is in step as soon as its NTP service is online; until then it is `Not synchronised`, and a zone
-without that service has no daemon to talk to.
+A zone's clock is in step as soon as its NTP service is online; until then it is `Not synchronised`, and
+a zone without that service has no daemon to talk to.
 """
 
 from __future__ import annotations
