@@ -168,7 +168,7 @@ class Executor:
 
     def _request(self, message: Submit | Decide | Wait | Recover | Idle) -> None:
         """Handle what somebody waits for an answer to; its trouble is theirs alone."""
-        refusal = self._refusal(message)
+        refusal = intake.refusal(self, message)
         if refusal is not None:
             refuse(message.reply, refusal)
             return
@@ -187,15 +187,6 @@ class Executor:
                     self.replies.idle(message.reply)
         except SledsagaError as error:
             refuse(message.reply, error)
-
-    def _refusal(self, message: Submit | Decide | Wait | Recover | Idle) -> SledsagaError | None:
-        if self.failure is not None:
-            return self.failure
-        if self.stopping and isinstance(message, Submit | Recover):
-            return Stopping("the executor is stopping and takes nothing new; ask again later")
-        if not self.drive and isinstance(message, Recover):
-            return UsageError("this executor only records and drives nothing; recover with one that drives")
-        return None
 
     def touch(self, live: Live) -> None:
         """See to a saga in this turn."""
@@ -238,22 +229,17 @@ class Executor:
         """
         self.locks.request(live.id, live.plan.locks, held=live.state.locked)
         self.waiting.discard(live.id)
-        if self._must_wait(live):
+        if live.needs_locks and not self.locks.is_free(live.id):
             self.waiting.add(live.id)
             return True
         self.touch(live)
         if not claim(live, self.catalog, self.name):
             return False
         self.live[live.id] = live
-        if live.state.has_locks and not live.state.locked and not live.state.unwinding:
+        if live.needs_locks:
             self.locks.hold(live.id)
             live.record([ev.LocksAcquired()])
         return True
-
-    def _must_wait(self, live: Live) -> bool:
-        state = live.state
-        needs = state.has_locks and not state.locked and not state.unwinding
-        return needs and not self.locks.is_free(live.id)
 
     def _advance(self) -> None:
         """Let every saga touched come as far as it can without a call, then hand out the room for calls."""

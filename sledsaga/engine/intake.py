@@ -18,13 +18,24 @@ from sledsaga.core.machine import new_state
 from sledsaga.core.view import view
 from sledsaga.engine.adopt import claim, read_live, twin
 from sledsaga.engine.live import Live
-from sledsaga.engine.messages import Decide, Decision, Submit, Submitted, Wait
+from sledsaga.engine.messages import Decide, Decision, Idle, Recover, Submit, Submitted, Wait
 from sledsaga.engine.perform import OUTPUT_BYTES_MAX
 from sledsaga.engine.replies import resolve
-from sledsaga.errors import Conflict, KeyConflict, NotFound, TooLarge, UsageError
+from sledsaga.errors import Conflict, KeyConflict, NotFound, SledsagaError, Stopping, TooLarge, UsageError
 
 if TYPE_CHECKING:
     from sledsaga.engine.execute import Executor
+
+
+def refusal(executor: Executor, asked: Submit | Decide | Wait | Recover | Idle) -> SledsagaError | None:
+    """Return why nothing of the kind is taken now, or None."""
+    if executor.failure is not None:
+        return executor.failure
+    if executor.stopping and isinstance(asked, Submit | Recover):
+        return Stopping("the executor is stopping and takes nothing new; ask again later")
+    if not executor.drive and isinstance(asked, Recover):
+        return UsageError("this executor only records and drives nothing; recover with one that drives")
+    return None
 
 
 def submit(executor: Executor, asked: Submit) -> None:

@@ -87,3 +87,9 @@ class Live:
     def has_begun(self) -> bool:
         """Say whether any step was ever started."""
         return bool(self.state.attempts)
+
+    @property
+    def needs_locks(self) -> bool:
+        """Say whether it must have its resources before it can go on; unwinding from nothing needs none."""
+        state = self.state
+        return state.has_locks and not state.locked and not state.unwinding

@@ -59,11 +59,13 @@ def preview(plan: Plan, operation: Operation, sled: SledFactory | None) -> Previ
     outputs: dict[int, Json] = {}
     probes: list[str | None] = []
     for index, one in enumerate(bound.steps):
-        probes.append(_ask(plan, index, one, outputs, sled))
+        probes.append(_ask(plan, index, one, outputs, sled=sled))
     return Preview(plan, tuple(probes))
 
 
-def _ask(plan: Plan, index: int, bound: BoundStep, outputs: dict[int, Json], sled: SledFactory) -> str | None:
+def _ask(
+    plan: Plan, index: int, bound: BoundStep, outputs: dict[int, Json], *, sled: SledFactory
+) -> str | None:
     if bound.probe is None:
         return None
     step = _taken(plan.dag.steps[index], bound.probe)
