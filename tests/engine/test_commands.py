@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from sledsaga.core.define import Operation, Retry, irreversible, operation, step
 from sledsaga.engine.limits import Limits
 from sledsaga.errors import Conflict, NotFound, Refused, TooLarge, Transient, UsageError
 from sledsaga.store.memory import MemoryStore
-from tests.engine.toys import NOTHING, PATIENCE_S, Gate, Params, Start, one_step, until, waiting_at
+from tests.engine.toys import NOTHING, PATIENCE_S, Gate, Params, Quiet, Start, one_step, until, waiting_at
 
 
 def told(verb: Any, **about: Any) -> Command:
@@ -118,6 +120,33 @@ def test_a_saga_abandoned_while_it_waits_in_the_backlog_is_gone(start: Start, ga
         "abandoned",
         "succeeded",
     ]
+
+
+def test_a_saga_abandoned_in_the_turn_of_its_recovery_is_gone(start: Start) -> None:
+    """What was just said to a saga is not overwritten by what the log still tells of it."""
+    store = Quiet()
+    saga = start(one_step("quick", lambda: None), store=store, drive=False).submit("quick").id
+    engine = start(one_step("quick", lambda: None), store=store)
+    store.gate.opened.clear()
+    store.gate.await_arrivals()
+    asks = [
+        threading.Thread(target=ask)
+        for ask in (
+            lambda: engine.submit("quick"),
+            engine.recover,
+            lambda: engine.command(saga, told("abandon")),
+        )
+    ]
+    asks[0].start()
+    store.gate.await_arrivals()  # the loop stands in its write: the next two are one turn
+    for number, ask in enumerate(asks[1:], 1):
+        ask.start()
+        until(partial(lambda number: engine._loop.inbox.qsize() == number, number))
+    store.gate.opened.set()
+    for ask in asks:
+        ask.join(PATIENCE_S)
+    assert engine.idle(PATIENCE_S)
+    assert engine.view(saga).state == "abandoned"
 
 
 def pivoting(answers: list[Any]) -> Operation:

@@ -21,25 +21,7 @@ from sledsaga.errors import (
 )
 from sledsaga.store.memory import MemoryStore
 from sledsaga.store.store import Filter, Store
-from tests.engine.toys import PATIENCE_S, Gate, Params, Start, one_step, until, waiting_at
-
-
-class Quiet:
-    """A store whose writes wait until they are let, so that a turn can be filled."""
-
-    def __init__(self) -> None:
-        self._kept = MemoryStore()
-        self.gate = Gate()
-        self.gate.opened.set()
-        self.batches: list[int] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._kept, name)
-
-    def write(self, new: Any, appends: Any) -> tuple[str, ...]:
-        self.gate.stand()
-        self.batches.append(len(new))
-        return self._kept.write(new, appends)
+from tests.engine.toys import PATIENCE_S, Gate, Params, Quiet, Start, one_step, until, waiting_at
 
 
 def count(store: Store) -> int:

@@ -45,6 +45,24 @@ class Gate:
         return self._arrivals.acquire(blocking=False)
 
 
+class Quiet:
+    """A store whose writes wait until they are let, so that a turn can be filled."""
+
+    def __init__(self) -> None:
+        self._kept = MemoryStore()
+        self.gate = Gate()
+        self.gate.opened.set()
+        self.batches: list[int] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kept, name)
+
+    def write(self, new: Any, appends: Any) -> tuple[str, ...]:
+        self.gate.stand()
+        self.batches.append(len(new))
+        return self._kept.write(new, appends)
+
+
 Start = Callable[..., Engine]
 
 
