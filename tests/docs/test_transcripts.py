@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.docs.transcript import CONSOLE, normalised, rewritten
 
-README = Path(__file__).parent.parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent.parent
 
 
-def test_the_readme_shows_what_happens() -> None:
-    """The transcript in the README, run again, prints the same but for ids and times."""
-    text = README.read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["README.md", "docs/operating.md"])
+def test_a_document_shows_what_happens(name: str) -> None:
+    """The transcript in a document, run again, prints the same but for ids, names and times."""
+    text = (ROOT / name).read_text(encoding="utf-8")
     assert CONSOLE.search(text)
-    again = "run: python tests/docs/transcript.py README.md"
-    assert normalised(rewritten(text)) == normalised(text), again
+    assert normalised(rewritten(text)) == normalised(text), f"run: python tests/docs/transcript.py {name}"
 
 
 def test_only_what_changes_is_made_the_same() -> None:

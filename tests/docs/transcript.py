@@ -3,8 +3,8 @@
     python tests/docs/transcript.py README.md
 
 runs the document's `console` blocks, one after the other in one new folder, and writes what they print into
-it. YAML blocks that begin with a name (`# crdb.yaml`) are files of that folder. Two outputs are the same when
-they differ only in ids, times, durations, names of processes and the width of columns.
+it. Other blocks that begin with a name (`# crdb.yaml`) are files of that folder. Two outputs are the same if
+they differ only in ids, times, durations, names of people and processes, and the width of columns.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 CONSOLE = re.compile(r"^```console\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
-FILE = re.compile(r"^```yaml\n# (\S+)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"^```(?:yaml|python)\n# (\S+)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 KILLED = 137
 DIFFERENT_EACH_TIME = {
     r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b": "ID",
@@ -26,6 +26,7 @@ DIFFERENT_EACH_TIME = {
     r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ": "TIME",
     r"\b\d\d:\d\d:\d\dZ": "TIME",
     r"\b[\w.-]+:\d+:[0-9a-f]{8}\b": "EXECUTOR",
+    r"\b[\w.-]+@[\w.-]+": "PERSON",
     r"\b\d+(?:\.\d)? (?:s|min)\b": "DURATION",
     r" {2,}": "  ",
 }
