@@ -79,7 +79,7 @@ def _worth_showing(steps: Sequence[StepView], most: int | None) -> Sequence[Step
     return [step for step in steps if step.path in kept]
 
 
-def _branch(branches: dict[str, Any], path: str) -> Any:  # noqa: ANN401 - a rich Tree
+def _branch(branches: dict[str, Any], path: str) -> Any:  # noqa: ANN401 - rich's tree
     if path not in branches:
         above, _, name = path.rpartition("/")
         branches[path] = _branch(branches, above).add(clean(name))

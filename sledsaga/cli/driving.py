@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from queue import SimpleQueue
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sledsaga.cli.desk import Desk
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sledsaga.engine.engine import Engine
     from sledsaga.store.store import SagaRow, Store
     from sledsaga.web.client import Client
+    from sledsaga.web.serve import Server
 
 ANSWER_S: Final = 10.0
 PAUSE_S: Final = 0.05
@@ -118,20 +120,41 @@ def own_engine(desk: Desk, *, drive: bool = True) -> Iterator[Engine]:
         try:
             yield engine
         except KeyboardInterrupt:
-            if server is not None:
-                server.drain()
-            hand_back(desk, engine)
+            hand_back(desk, engine, server)
             raise
+        hand_back(desk, engine, server)
 
 
-def hand_back(desk: Desk, engine: Engine) -> None:
-    """Let what runs finish; a second interrupt ends it at once."""
+def hand_back(desk: Desk, engine: Engine, server: Server | None) -> None:
+    """Take nothing new and let what runs finish; a signal meanwhile ends it at once.
+
+    Signals only set a flag here: an interrupt within `Thread.join` makes Python believe that it ended.
+    """
+    hurry = threading.Event()
+    with heard(lambda _number, _frame: hurry.set()):
+        if server is not None:
+            server.drain()
+        if engine.drain(timeout_s=PAUSE_S):
+            return
+        desk.terminal.say("sledsaga: letting what runs finish; once more to end it at once")
+        while not engine.drain(timeout_s=PAUSE_S):
+            if hurry.is_set():
+                engine.close(now=True)
+                return
+
+
+Handler = Callable[[int, FrameType | None], None]
+
+
+@contextmanager
+def heard(handler: Handler) -> Iterator[None]:
+    """Give SIGTERM and SIGINT to a handler for as long as this lasts."""
+    before = {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        if not engine.drain(timeout_s=PAUSE_S):
-            desk.terminal.say("sledsaga: letting what runs finish; once more to end it at once")
-            engine.drain()
-    except KeyboardInterrupt:
-        engine.close(now=True)
+        yield
+    finally:
+        for number, handler_before in before.items():
+            signal.signal(number, handler_before)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from sledsaga.cli.words import shorten
 from sledsaga.errors import WaitTimedOut
 
 if TYPE_CHECKING:
+    from sledsaga.core.dag import Dag
     from sledsaga.core.view import SagaView
     from sledsaga.store.store import Store
 
@@ -87,7 +88,7 @@ class Lines:
 class Tree:
     """A tree that moves, as high as the terminal; gone when the saga rests."""
 
-    def __init__(self, live: Any, terminal: Terminal) -> None:  # noqa: ANN401 - a rich Live
+    def __init__(self, live: Any, terminal: Terminal) -> None:  # noqa: ANN401 - rich's live region
         """Take rich's live region."""
         self._live = live
         self._terminal = terminal
@@ -194,7 +195,7 @@ def at_rest(view: SagaView) -> bool:
     return is_at_rest(view)
 
 
-def _look(store: Store, saga: str, dag: Any, seen: int) -> tuple[SagaView, list[dict[str, Any]]]:  # noqa: ANN401 - a Dag
+def _look(store: Store, saga: str, dag: Dag, seen: int) -> tuple[SagaView, list[dict[str, Any]]]:
     from sledsaga.core.view import event_to_json
     from sledsaga.engine.read import read_view
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +21,7 @@ from sledsaga.cli.words import clean, moment
 
 if TYPE_CHECKING:
     from sledsaga.core.view import SagaView
-    from sledsaga.store.store import SagaRow, Store
+    from sledsaga.store.store import Filter, SagaRow, Store
 
 PAGE: Final = 500
 
@@ -92,7 +92,7 @@ def list_sagas(
         desk.terminal.say(f"sledsaga: there are more than {limit}; give a higher --limit")
 
 
-def _rows(store: Store, only: Any, limit: int) -> tuple[list[SagaRow], str | None]:  # noqa: ANN401 - a Filter
+def _rows(store: Store, only: Filter, limit: int) -> tuple[list[SagaRow], str | None]:
     rows: list[SagaRow] = []
     token: str | None = None
     while len(rows) < limit:
@@ -161,10 +161,10 @@ def events(desk: Desk, *, saga: str, after: int, follows: bool) -> None:
 class _Each:
     """A picture that is nothing but the events."""
 
-    def __init__(self, show_new: Any) -> None:  # noqa: ANN401 - a function
+    def __init__(self, show_new: Callable[[int], None]) -> None:
         self._show_new = show_new
 
-    def show(self, view: SagaView, events: list[dict[str, Any]]) -> None:  # noqa: ARG002 - a Picture
+    def show(self, view: SagaView, events: list[dict[str, Any]]) -> None:  # noqa: ARG002 - as every picture
         self._show_new(view.seq)
 
     def tick(self) -> None:
@@ -215,7 +215,7 @@ class _Stream:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    def show(self, view: SagaView, events: list[dict[str, Any]]) -> None:  # noqa: ARG002 - a Picture
+    def show(self, view: SagaView, events: list[dict[str, Any]]) -> None:  # noqa: ARG002 - as every picture
         self._desk.terminal.json_line(view.to_json())
 
     def tick(self) -> None:

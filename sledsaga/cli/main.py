@@ -90,17 +90,22 @@ def _wants_trace(argv: list[str]) -> bool:
 
 
 def _flushed(code: int) -> int:
-    """Write out what is left; a reader that went away is seen only now."""
+    """Write out what is left; a reader that went away, or a full disk, is seen only now."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         return _pipe_closed()
     except OSError as error:
+        _drop_output()
         return _say(f"the output could not be written: {error.strerror}", ERROR)
     return code
 
 
 def _pipe_closed() -> int:
-    """Let Python not complain at its end that it cannot flush."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _drop_output()
     return PIPE_CLOSED
+
+
+def _drop_output() -> None:
+    """Let Python not complain at its end that it cannot write what is left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,12 +7,8 @@ taken, what runs is let finish, the rest is handed back. A second signal ends wh
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from sledsaga.cli import driving
@@ -36,18 +32,17 @@ def serve(desk: Desk) -> None:
     Goes on with what is unfinished and takes what others submit. SIGTERM or Ctrl-C drains it, a second one
     ends what runs at once; `sledsaga recover` or the next `serve` goes on. Tells systemd when asked to.
     """
-    signals = Signals()
-    with signals.heard(), driving.own_engine(desk) as engine:
+    stop = threading.Event()
+    with driving.heard(lambda _number, _frame: stop.set()), driving.own_engine(desk) as engine:
         found = engine.recover()
         notify(f"READY=1\nSTATUS=driving {found.claimed} sagas")
         _announce(desk, engine, found.claimed)
         for saga, why in found.unreadable:
             desk.terminal.say(f"sledsaga: saga {saga} cannot be read and is left alone: {why}")
-        while not signals.stop.wait(LOOK_S):
+        while not stop.wait(LOOK_S):
             if engine.failure is not None:
                 raise engine.failure
         notify("STOPPING=1")
-        driving.hand_back(desk, engine)
     desk.terminal.say("sledsaga: stopped; what is unfinished was handed back")
 
 
@@ -68,29 +63,6 @@ def _announce(desk: Desk, engine: Engine, claimed: int) -> None:
             f"executor {engine.executor} drives {settings.db.value} on {settings.sled.value};"
             f" {claimed} sagas taken over"
         )
-
-
-class Signals:
-    """The first SIGTERM or SIGINT says stop; each further one interrupts what is done then."""
-
-    def __init__(self) -> None:
-        """Hear nothing yet."""
-        self.stop = threading.Event()
-
-    @contextmanager
-    def heard(self) -> Iterator[None]:
-        """Hear signals for as long as this lasts."""
-        before = {number: signal.signal(number, self._heard) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _heard(self, _number: int, _frame: FrameType | None) -> None:
-        if self.stop.is_set():
-            raise KeyboardInterrupt("it ended what ran at once; `sledsaga recover` goes on")
-        self.stop.set()
 
 
 def notify(text: str) -> None:

@@ -91,6 +91,7 @@ class Place:
     """A folder to run `sledsaga` in, with the tests' catalog."""
 
     path: Path
+    program: tuple[Path, ...] = (PROGRAM,)
 
     def env(self, **more: str) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
@@ -99,7 +100,7 @@ class Place:
     def start(self, *words: str, **env: str) -> subprocess.Popen[str]:
         """Start `sledsaga` and do not wait for it."""
         return subprocess.Popen(
-            [PROGRAM, *words],
+            [*self.program, *words],
             cwd=self.path,
             env=self.env(**env),
             text=True,
@@ -111,7 +112,7 @@ class Place:
     def run(self, *words: str, stdin: str = "", **env: str) -> Ended:
         """Run `sledsaga` to its end."""
         done = subprocess.run(
-            [PROGRAM, *words],
+            [*self.program, *words],
             cwd=self.path,
             env=self.env(**env),
             text=True,

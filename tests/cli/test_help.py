@@ -10,7 +10,8 @@ import click
 import pytest
 
 from sledsaga.cli.codes import ERRORS, MEANINGS, STATES
-from sledsaga.cli.main import root
+from sledsaga.cli.main import VERBS as MODULES
+from sledsaga.cli.root import root
 from sledsaga.core.commands import VERBS
 from sledsaga.engine.crashpoints import POINTS
 from sledsaga.settings import ROWS
@@ -29,6 +30,7 @@ def commands(group: click.Group, above: str = "") -> Iterator[tuple[str, click.C
             yield f"{above}{name}", command
 
 
+assert MODULES  # importing them is what gives the group its verbs
 ALL = dict(commands(root))
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +127,10 @@ def test_an_id_may_be_cut(line: Line) -> None:
 def test_a_list_can_be_narrowed(line: Line) -> None:
     """`list` takes states, operations and keys, newest first, and says when there is more."""
     good, bad = submitted(line, "--key", "k"), submitted(line, "-p", "fail=second")
-    ids = lambda *words: [saga["id"] for saga in line("list", "--json", *words).json["sagas"]]  # noqa: E731 - short here
+
+    def ids(*words: str) -> list[str]:
+        return [saga["id"] for saga in line("list", "--json", *words).json["sagas"]]
+
     assert ids() == [bad, good]
     assert ids("--state", "undone") == [bad]
     assert ids("--key", "k") == [good]
@@ -339,3 +344,26 @@ def test_the_log_is_kept_in_order(line: Line) -> None:
     assert line("db", "check", "--json").json["differences"] == []
     assert line("db", "upgrade", "--json").json["upgraded"] == []
     assert (line("db", "check").code, line("db", "upgrade").code) == (0, 0)
+
+
+def test_an_unreadable_saga_stops_no_other(line: Line, tmp_path: Path) -> None:
+    """One damaged event makes its own saga unreadable (9, one line); all others are recovered."""
+    bad, good = submitted(line, "--detach"), submitted(line, "--detach", "-p", "name=other")
+    with closing(sqlite3.connect(tmp_path / ".sledsaga" / "log.db")) as db, db:
+        (number,) = db.execute("SELECT num FROM saga WHERE id = ?", [bad]).fetchone()
+        db.execute("UPDATE event SET data = 'garbage' WHERE seq = 1 AND saga_num = ?", [number])
+    done = line("recover")
+    assert (done.code, bad in done.err) == (9, True)
+    assert state(line, good) == "succeeded"
+    shown = line("show", bad)
+    assert (shown.code, len(shown.err.splitlines())) == (9, 1)
+    assert len(line("list", "--json").json["sagas"]) == 2
+
+
+def test_a_newer_log_is_refused_with_a_way_on(line: Line, tmp_path: Path) -> None:
+    """A log of a schema that this program does not know is refused in one line that says what to do."""
+    submitted(line)
+    with closing(sqlite3.connect(tmp_path / ".sledsaga" / "log.db")) as db, db:
+        db.execute("UPDATE alembic_version SET version_num = '9999'")
+    done = line("list")
+    assert (done.code, len(done.err.splitlines()), "9999" in done.err) == (9, 1, True)

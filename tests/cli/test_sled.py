@@ -1,0 +1,70 @@
+"""The simulated sled, by the command line: made from documents, shown, rebooted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Line = Callable[..., Any]
+POOL = "oxp_7b24095a-72df-45e3-984f-2b795e052ac7"
+DISK = {"identity": {"vendor": "1b96", "model": "M", "serial": "S1"}}
+CURRENT = {"generation": 1, "disks": {"a": DISK}, "datasets": {}, "zones": {}}
+OLDER = {"generation": 1, "zones": [{"zone_type": {"type": "crucible", "dataset": {"pool_name": POOL}}}]}
+
+
+def write(tmp_path: Path, document: object) -> str:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(document))
+    return str(file)
+
+
+def test_a_document_names_the_disks(line: Line, tmp_path: Path) -> None:
+    """`sled init --config` puts in the blank disks that the document names, and two formatted M.2s."""
+    made = line("sled", "init", "--config", write(tmp_path, CURRENT), "--json").json
+    assert (made["v"], [(d["serial"], d["pool"]) for d in made["disks"] if d["variant"] == "U.2"]) == (
+        1,
+        [("S1", None)],
+    )
+    assert len([d for d in made["disks"] if d["variant"] == "M.2"]) == 2
+    assert line("sled", "show", "--json").json == made
+
+
+def test_the_older_document_names_pools(line: Line, tmp_path: Path) -> None:
+    """A document without disks gives one formatted disk for each pool that it mentions."""
+    made = line("sled", "init", "--config", write(tmp_path, OLDER), "--json").json
+    assert [disk["pool"] for disk in made["disks"] if disk["variant"] == "U.2"] == [POOL]
+    assert POOL in [pool["name"] for pool in made["pools"]]
+
+
+@pytest.mark.parametrize("document", [{}, {"zones": 3}, {"disks": {"a": {}}}, {"disks": [1]}])
+def test_a_document_that_is_none_is_refused(line: Line, tmp_path: Path, document: object) -> None:
+    """What is no sled config is refused in one line, and no sled is made."""
+    done = line("sled", "init", "--config", write(tmp_path, document))
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert line("sled", "show").code == 1
+
+
+def test_a_sled_is_not_made_over_another(line: Line) -> None:
+    """`sled init` refuses a folder that holds a sled already."""
+    assert line("sled", "init", "--disks", "1").code == 0
+    assert line("sled", "init", "--disks", "1").code == 2
+    assert line("sled", "init").code == 2
+
+
+def test_a_reboot_loses_what_is_volatile_only(line: Line) -> None:
+    """After a reboot disks and pools are as before."""
+    line("sled", "init", "--disks", "2")
+    before = line("sled", "show", "--json").json
+    after = line("sled", "reboot", "--json", "--yes").json
+    assert (after["disks"], after["pools"]) == (before["disks"], before["pools"])
+
+
+def test_the_sled_is_shown_as_tables(line: Line) -> None:
+    """Without --json each kind of thing is a table."""
+    shown = line("sled", "init", "--disks", "1").out
+    assert "BLANK0" in shown
+    assert "ONLINE" in shown
