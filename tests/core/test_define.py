@@ -144,7 +144,7 @@ def test_a_definition_does_not_change_behind_ones_back() -> None:
     steps.clear()
     assert len(made.steps) == 1  # type: ignore[arg-type]  # these steps are no function
     assert len(list(made.locks)) == 1  # type: ignore[arg-type]  # nor are these locks
-    assert len(list(made.locks)) == 1  # type: ignore[arg-type]  # still
+    assert len(list(made.locks)) == 1  # type: ignore[arg-type]  # a list by now
 
 
 def test_after_takes_one_name_or_many() -> None:

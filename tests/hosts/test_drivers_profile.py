@@ -60,7 +60,7 @@ def test_profile_of_a_database() -> None:
 )
 def test_profile_of_clickhouse(variant: str, enabled: str) -> None:
     """A single Clickhouse starts at once; keeper and server wait for their configuration."""
-    profile = clickhouse_profile(NETWORK, variant=variant, port=8123)  # type: ignore[arg-type]
+    profile = clickhouse_profile(NETWORK, variant=variant, port=8123)  # type: ignore[arg-type]  # a table
     assert services(profile)[f"oxide/{variant}"][0] == enabled
 
 
