@@ -143,7 +143,11 @@ def _reduced(direct: list[str], needs: dict[str, str]) -> list[str]:
 
 @settings(max_examples=80, deadline=None)
 @given(sagas(), st.booleans(), st.randoms(use_true_random=False))
-def test_a_random_walk_through_a_bigger_dag_is_sound(dag: Dag, *, has_locks: bool, chance: Any) -> None:
+def test_a_random_walk_through_a_bigger_dag_is_sound(
+    dag: Dag,
+    has_locks: bool,  # noqa: FBT001 - it is drawn
+    chance: Any,
+) -> None:
     """On any DAG, with crashes, commands and parking in any order, no rule is broken, and the saga rests."""
     world = begin(dag, has_locks=has_locks, bounds=Bounds(crashes=3, commands=6, parks=1))
     report = stroll(world, chance.randrange, moves_max=150)
