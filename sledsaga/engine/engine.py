@@ -25,8 +25,9 @@ from sledsaga.core.commands import Command
 from sledsaga.core.dag import Plan, canonical
 from sledsaga.core.define import Operation
 from sledsaga.core.events import Recorded
+from sledsaga.core.machine import replay
 from sledsaga.core.plan import plan
-from sledsaga.core.view import SagaView
+from sledsaga.core.view import SagaView, view
 from sledsaga.engine.catalog import Catalog
 from sledsaga.engine.execute import Executor, OnEvents
 from sledsaga.engine.ids import check_id, new_id
@@ -104,6 +105,8 @@ class Engine:
     ) -> SagaView:
         """Record a saga durably and begin to drive it; the same key (or id) and params give the same saga.
 
+        Returns a new saga as it was recorded, and one that was there before as it is now.
+
         `fingerprint` is that of a plan that was looked at before: another plan is refused.
         Raises UnknownOperation, InvalidParams, InvalidPlan, TooLarge, KeyConflict, Conflict, Stopping,
         LogUnavailable; then nothing was recorded.
@@ -141,7 +144,10 @@ class Engine:
             reply,
         )
         answer = self._ask(asked, reply)
-        return self.view(answer.saga), answer.is_new
+        if answer.first is None:
+            return self.view(answer.saga), False
+        state = replay(planned.dag, (answer.first,), has_locks=bool(planned.locks))
+        return view(answer.saga, planned, state, key=key), True
 
     def plan(self, operation: str | Operation, params: BaseModel | Mapping[str, Any] | None = None) -> Plan:
         """Plan an execution without recording anything; raises as `submit` does."""

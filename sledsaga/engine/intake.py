@@ -46,7 +46,7 @@ def submit(executor: Executor, asked: Submit) -> None:
             what = f"key {asked.key!r}" if asked.key is not None else f"id {asked.id}"
             msg = f"{what} was used for saga {known[0]} with another operation or other params; use a new one"
             raise KeyConflict(msg)
-        executor.replies.after_write(known[0], asked.reply, Submitted(known[0], is_new=False))
+        executor.replies.after_write(known[0], asked.reply, Submitted(known[0]))
         return
     state = new_state(asked.plan.dag, has_locks=bool(asked.plan.locks))
     live = Live(asked.id, asked.plan, state, asked.bound, asked.key, asked.digest, is_new=True)
@@ -54,7 +54,7 @@ def submit(executor: Executor, asked: Submit) -> None:
     executor.touch(live)
     if asked.key is not None:
         executor.new_keys[asked.key] = live
-    executor.replies.after_write(live.id, asked.reply, Submitted(live.id, is_new=True))
+    executor.replies.after_write(live.id, asked.reply, Submitted(live.id, live.pending[0]))
     executor.locks.request(live.id, asked.plan.locks)
     if executor.drive and len(executor.live) < executor.limits.live:
         executor.adopt(live)

@@ -16,10 +16,10 @@ from sledsaga.engine.live import Flight, Live
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """Which saga a submission is, and whether it is a new one."""
+    """Which saga a submission is; `first` is the event that began it, or None when it was there before."""
 
     saga: str
-    is_new: bool
+    first: ev.Recorded | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def _withdraw(executor: Executor, live: Live, row: SagaRow, error: KeyConflict) 
     """Forget a new saga that somebody else recorded first; the same body is the same saga."""
     for reply, result in executor.replies.withdraw(live.id):
         if isinstance(result, Submitted) and row.digest == live.digest:
-            resolve(reply, Submitted(row.id, is_new=False))
+            resolve(reply, Submitted(row.id))
         else:
             refuse(reply, error)
     executor.forget(live)
