@@ -109,14 +109,19 @@ def _is_draining(client: Client) -> bool:
 
 @contextmanager
 def own_engine(desk: Desk, *, drive: bool = True) -> Iterator[Engine]:
-    """Become the executor, and answer on the socket. An interrupt is graceful, a second one is not."""
+    """Become the executor; whoever drives answers on the socket. An interrupt is graceful, a second is not.
+
+    Who only records (`drive=False`) has the lock for so short a time that others rather wait for it.
+    """
     from sledsaga import wiring
     from sledsaga.web.serve import Server
 
     path = wiring.log_path(desk.settings)
     with ExitStack() as stack:
         engine = stack.enter_context(wiring.open_engine(desk.settings, drive=drive))
-        server = None if path is None else stack.enter_context(Server(engine, wiring.socket_path(path)))
+        server = Server(engine, wiring.socket_path(path)) if drive and path is not None else None
+        if server is not None:
+            stack.enter_context(server)
         try:
             yield engine
         except KeyboardInterrupt:
