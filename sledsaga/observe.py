@@ -14,14 +14,12 @@ import sys
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
-from loguru import logger
+from sledsaga.engine.diagnostics import logger
 
 if TYPE_CHECKING:
     from loguru import Message, Record
 
 TEXT = "{time:HH:mm:ss.SSS} {level:<7} {extra[place]}{message}"
-
-logger.disable("sledsaga")
 
 
 def enable(level: str = "info", *, as_json: bool = False) -> None:

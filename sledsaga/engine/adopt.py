@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from loguru import logger
-
 from sledsaga.core import events as ev
 from sledsaga.core.bind import bind
 from sledsaga.core.machine import replay
 from sledsaga.engine.catalog import Catalog
+from sledsaga.engine.diagnostics import logger
 from sledsaga.engine.live import Live
 from sledsaga.engine.read import load
 from sledsaga.errors import LogCorrupt, SledsagaError, UnknownOperation

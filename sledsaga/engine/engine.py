@@ -17,7 +17,6 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from loguru import logger
 from pydantic import BaseModel
 
 from sledsaga.core.bind import Bound, bind
@@ -29,6 +28,7 @@ from sledsaga.core.machine import replay
 from sledsaga.core.plan import plan
 from sledsaga.core.view import SagaView, view
 from sledsaga.engine.catalog import Catalog
+from sledsaga.engine.diagnostics import logger
 from sledsaga.engine.execute import Executor, OnEvents
 from sledsaga.engine.ids import check_id, new_id
 from sledsaga.engine.limits import Limits

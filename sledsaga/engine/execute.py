@@ -22,8 +22,6 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 
-from loguru import logger
-
 from sledsaga.core import events as ev
 from sledsaga.core.define import Lock
 from sledsaga.core.outcomes import conclude
@@ -32,6 +30,7 @@ from sledsaga.engine import intake, record
 from sledsaga.engine.adopt import Backlog, claim
 from sledsaga.engine.catalog import Catalog
 from sledsaga.engine.context import Note
+from sledsaga.engine.diagnostics import logger
 from sledsaga.engine.flights import STOPPING, Flights
 from sledsaga.engine.lanes import Lanes
 from sledsaga.engine.limits import Limits

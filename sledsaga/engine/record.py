@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loguru import logger
-
 from sledsaga.core.events import Recorded
+from sledsaga.engine.diagnostics import logger
 from sledsaga.engine.flights import LOST
 from sledsaga.engine.live import Live
 from sledsaga.engine.messages import Submitted

@@ -11,9 +11,8 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from loguru import logger
-
 from sledsaga.core.outcomes import Ending, Failed
+from sledsaga.engine.diagnostics import logger
 from sledsaga.engine.perform import Job, perform, perform_async
 
 Report = Callable[[Ending], None]

@@ -14,11 +14,11 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from loguru import logger
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sledsaga.engine.diagnostics import logger
 from sledsaga.errors import Refused, SledsagaError
 from sledsaga.web.problems import MEDIA_TYPE, http_problem, problem_of
 from sledsaga.web.service import Service

@@ -17,8 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from loguru import logger
-
+from sledsaga.engine.diagnostics import logger
 from sledsaga.engine.engine import Engine
 from sledsaga.web.sockets import listen, remove_own
 
