@@ -139,7 +139,7 @@ class ForeignObject(HostError):
     """The object is not this saga's, or holds data: it is left alone."""
 
 
-class StepOutcome(Exception):  # noqa: N818 - an outcome, not an error of ours
+class StepOutcome(Exception):
     """What a step raises to say how it ended; any other exception means failed, state unknown."""
 
 
