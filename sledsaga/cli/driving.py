@@ -133,7 +133,7 @@ def own_engine(desk: Desk, *, drive: bool = True) -> Iterator[Engine]:
 def hand_back(desk: Desk, engine: Engine, server: Server | None) -> None:
     """Take nothing new and let what runs finish; a signal meanwhile ends it at once.
 
-    Signals only set a flag here: an interrupt within `Thread.join` makes Python believe that it ended.
+    Signals only set a flag here, so that nothing is left half closed.
     """
     hurry = threading.Event()
     with heard(lambda _number, _frame: hurry.set()):

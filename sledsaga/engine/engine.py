@@ -252,8 +252,7 @@ class Engine:
     def drain(self, timeout_s: float | None = None) -> bool:
         """Take nothing new and let what runs finish; say whether all of it did in time."""
         self._loop.ask(Stop(now=False))
-        self._loop.thread.join(timeout_s)
-        return not self._loop.thread.is_alive()
+        return self._loop.over.wait(timeout_s)
 
     def close(self, *, now: bool = False, timeout_s: float | None = None) -> None:
         """Drain, then let go of the log. With `now`, calls are told to end and are handed back.
@@ -261,10 +260,9 @@ class Engine:
         A call that does not end in the time given (5 s with `now`) is left behind; the log says in doubt.
         """
         self._loop.ask(Stop(now=now))
-        self._loop.thread.join(GRACE_S if now and timeout_s is None else timeout_s)
-        if self._loop.thread.is_alive():
+        if not self._loop.over.wait(GRACE_S if now and timeout_s is None else timeout_s):
             self._loop.ask(Stop(now=True, leave=True))
-            self._loop.thread.join(GRACE_S)  # the loop waits for nothing now but the disk
+            self._loop.over.wait(GRACE_S)  # the loop waits for nothing now but the disk
         self.store.close()
 
     def __enter__(self) -> Self:

@@ -83,6 +83,7 @@ class Executor:
         self.stopping = False
         self.left = False
         self.ended = False
+        self.over = threading.Event()  # not a join: one that is interrupted makes Python believe in the end
         self._wakes: list[tuple[float, str]] = []
         self.thread = threading.Thread(target=self._run, name="sledsaga-loop", daemon=True)
 
@@ -333,6 +334,7 @@ class Executor:
             self.failure or Stopping("the executor has stopped; the saga goes on when another one takes over")
         )
         self.workers.close()
+        self.over.set()
 
     def _refuse_drained(self) -> None:
         """Refuse what came after the end. Two threads may do so at once."""
