@@ -47,14 +47,14 @@ def mark(sled: Sled, zone: DatasetMade) -> str:
     seen = sled.datasets.observe(zone.name)
     if seen is not None and seen.agent is not None:
         return seen.agent
-    sled.datasets.set_property(zone.name, AGENT, _mark_of(sled.saga))
-    return _mark_of(sled.saga)
+    sled.datasets.set_property(zone.name, AGENT, mark_of(sled.saga))
+    return mark_of(sled.saga)
 
 
 def undo_mark(sled: Sled, zone: DatasetMade) -> None:
     """Take the mark away when it is this saga's."""
     seen = sled.datasets.observe(zone.name)
-    if seen is not None and seen.agent == _mark_of(sled.saga):
+    if seen is not None and seen.agent == mark_of(sled.saga):
         sled.datasets.restore(zone.name, {AGENT: None})
 
 
@@ -63,7 +63,7 @@ def formatted(pool: PoolMade, made: list[DatasetMade]) -> list[str]:
     return [pool.name, *(one.name for one in made)]
 
 
-def _mark_of(saga: str) -> str:
+def mark_of(saga: str) -> str:
     """Return a saga's mark: the same each time, so that a second run knows its own."""
     return hashlib.sha256(saga.encode()).hexdigest()[:MARK_CHARS]
 
