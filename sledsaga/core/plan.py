@@ -95,7 +95,10 @@ def _check_size(size: int) -> None:
 def _explain(operation: Operation, error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"])) or "params"
-    came = f" (got {first['input']!r:.80})" if first["type"] != "missing" else ""
+    is_told = (
+        first["type"] == "missing" or not first["loc"]
+    )  # the params as a whole say nothing in 80 characters
+    came = "" if is_told else f" (got {first['input']!r:.80})"
     more = f"; and {error.error_count() - 1} more" if error.error_count() > 1 else ""
     return f"{operation.name}: {where}: {first['msg'][:1].lower()}{first['msg'][1:]}{came}{more}"
 
