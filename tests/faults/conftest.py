@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from sledsaga.check.kills import drive, preload
 from sledsaga.hosts.sim.document import disks_of, make_sled
 from tests.faults.ground import Ground
+from tests.faults.scenarios import ground_of
 from tests.faults.variants import MODULES
 
 DOCUMENT = Path(__file__).parents[3] / "shared" / "data" / "omicron-sled-config-v14.json"
@@ -19,6 +23,20 @@ DOCUMENT = Path(__file__).parents[3] / "shared" / "data" / "omicron-sled-config-
 def _loaded() -> None:
     """Have children find loaded what they need."""
     preload(MODULES)
+
+
+@pytest.fixture(scope="session")
+def home() -> Iterator[Path]:
+    """Keep small trials where a sync costs nothing: processes are killed here, machines are not."""
+    memory = Path("/dev/shm")  # noqa: S108 - the folder below it has a name of its own
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def grounds(home: Path) -> Callable[[str], Ground]:
+    """Return the ground of a scenario, by its name."""
+    return functools.partial(ground_of, home)
 
 
 @pytest.fixture(scope="session")

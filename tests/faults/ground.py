@@ -63,7 +63,7 @@ class Ground:
             store.close()
 
     def end(self, trial: Trial) -> tuple[str, str]:
-        """Return the saga's state, and all of the sled as one text; its own id and mark have one name there."""
+        """Return the saga's state, and all of the sled as one text; its id and mark have one name."""
         row = self.row(trial)
         sled = SimSled.open(trial.sled.removeprefix("sim:"))
         try:

@@ -9,85 +9,28 @@ step, so that all there is to undo is undone.
 from __future__ import annotations
 
 import difflib
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from sledsaga.check.kills import Kill, Trial, drive
+from sledsaga.check.kills import Kill, drive
 from sledsaga.core.plan import plan
-from sledsaga.hosts.sim import DiskSpec, SimSled
 from tests.faults.ground import Ground
-from tests.faults.variants import FAILING, VARIANTS, opened_singly
+from tests.faults.scenarios import SCENARIOS
+from tests.faults.variants import FAILING, VARIANTS
 
-POOL_ID = "11111111-1111-4111-8111-111111111111"
-POOL = f"oxp_{POOL_ID}"
-DISK = {"vendor": "1b96", "model": "WUS4", "serial": "A0"}
-FORMAT = {"disk": DISK, "pool_id": POOL_ID}
-CRDB = {
-    "pool": POOL,
-    "zone_id": "a0000000-0000-4000-8000-000000000003",
-    "address": "fd00:1122:3344:101::3",
-    "quota": 10 * 2**30,
-}
-DATASETS = {
-    "datasets": [
-        {"pool": POOL, "kind": "crucible", "id": "b0000000-0000-4000-8000-000000000001"},
-        {"pool": POOL, "kind": "zone/oxz_nexus_a0000000-0000-4000-8000-000000000004"},
-        {"pool": POOL, "kind": "debug", "quota": 2**31, "compression": "lz4"},
-    ]
-}
-SCENARIOS: dict[str, tuple[str, dict[str, Any], str]] = {
-    "format": ("format-u2", FORMAT, "blank"),
-    "crdb": ("provision-crdb", CRDB, "formatted"),
-    "crdb-on-blank-disk": ("provision-crdb", CRDB | {"disk": DISK}, "blank"),
-    "crdb-on-bare-pool": ("provision-crdb", CRDB, "bare"),
-    "datasets": ("ensure-datasets", DATASETS, "formatted"),
-    "datasets-best-effort": ("ensure-datasets", DATASETS | {"policy": "best-effort"}, "formatted"),
-}
 COMMANDS = ("before-command", "after-command")
 APPENDS = ("before-append", "after-append")
-SECOND = (1, 2, 3, 5, 8, 13, 21, 34)
+EVERY_TIME = (
+    *(("crdb-on-blank-disk", point) for point in COMMANDS),
+    ("crdb", "before-append"),
+    *((name, point) for name in ("format", "datasets") for point in (*COMMANDS, "before-append")),
+    *(("datasets-best-effort", point) for point in COMMANDS),
+)
+"""What is tried by each run of the tests: every command of every operation, and every append of each kind."""
+SECOND = (1, 2, 5, 13)
 """Passings at which the one that recovers is killed, too."""
-
-
-@pytest.fixture(scope="session")
-def home() -> Iterator[Path]:
-    """Keep trials where a sync costs nothing: processes are killed here, machines are not."""
-    memory = Path("/dev/shm")  # noqa: S108 - the folder below it has a name of its own
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
-        yield Path(folder)
-
-
-@pytest.fixture(scope="session")
-def grounds(home: Path) -> Callable[[str], Ground]:
-    """Return the ground of a scenario."""
-
-    def make(name: str) -> Ground:
-        operation, params, kind = SCENARIOS[name]
-        return Ground(home, sled_of(home, kind), operation, params, opened_singly)
-
-    return make
-
-
-def sled_of(home: Path, kind: str) -> Path:
-    """Return a sled whose disk is blank, has a pool without datasets (bare), or is formatted."""
-    path = home / kind
-    if path.exists():
-        return path
-    if kind == "formatted":
-        ground = Ground(home, sled_of(home, "blank"), "format-u2", FORMAT, opened_singly)
-        trial = ground.trial()
-        assert not drive(trial)
-        shutil.copytree(trial.sled.removeprefix("sim:"), path)
-        return path
-    disk = DiskSpec(**DISK, pool=POOL if kind == "bare" else "")
-    SimSled.init_from_disks(path, [disk], images={"cockroachdb": b"image"}).close()
-    return path
 
 
 def failing(ground: Ground) -> Ground:
@@ -152,7 +95,7 @@ def forward(ground: Ground, point: str) -> int:
 
 
 def unwinding(ground: Ground, point: str, *, first: int) -> int:
-    """Kill at each passing from the first on, while all is undone after the last step; return their number."""
+    """Kill at each passing from the first on, while all is undone; return how many there are."""
     bad = failing(ground)
     end, changes = reference(bad)
     assert end == ("undone", ground.before())
@@ -162,10 +105,9 @@ def unwinding(ground: Ground, point: str, *, first: int) -> int:
     return passed
 
 
-@pytest.mark.parametrize("point", [*COMMANDS, "before-append"])
-@pytest.mark.parametrize("name", ["format", "crdb", "crdb-on-blank-disk", "datasets", "datasets-best-effort"])
+@pytest.mark.parametrize(("name", "point"), EVERY_TIME)
 def test_killed_at_every_point(grounds: Callable[[str], Ground], name: str, point: str) -> None:
-    """Wherever the process is killed, what recovers makes the good end, or all as it was when a step failed."""
+    """Wherever the process is killed, the next one makes the good end, or all as it was if a step failed."""
     ground = grounds(name)
     passed = forward(ground, point)
     unwinding(ground, point, first=passed + 1)

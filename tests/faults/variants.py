@@ -1,4 +1,4 @@
-"""Engines for child processes: the catalog as it is, and beside it each operation with a last step that fails.
+"""Engines for child processes: the catalog as it is, and each operation with a last step that fails.
 
 Rules
 - What stands here is imported by children that are killed, so nothing here imports a test framework.

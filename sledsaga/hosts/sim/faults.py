@@ -70,6 +70,12 @@ def add(tx: Tx, fault: Fault) -> int:
     return int(cursor.lastrowid or 0)
 
 
+def seen(tx: Tx, number: int) -> int:
+    """Return how many commands a rule has counted; 0 when it was forgotten."""
+    row = tx.db.execute("SELECT seen FROM faults WHERE id = ?", (number,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def clear(tx: Tx) -> None:
     """Forget all rules."""
     tx.db.execute("DELETE FROM faults")

@@ -134,6 +134,11 @@ class SimSled:
         with self._state.writing() as tx:
             return faults.add(tx, fault)
 
+    def matches(self, fault: int) -> int:
+        """Return how many commands a fault, known by its id, has counted so far."""
+        with self._state.reading() as tx:
+            return faults.seen(tx, fault)
+
     def clear_faults(self) -> None:
         """Forget all faults."""
         with self._state.writing() as tx:
