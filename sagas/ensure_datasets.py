@@ -140,10 +140,12 @@ def _root_of(one: DatasetWanted) -> DatasetName | None:
 
 
 def _locks(params: Params) -> list[Lock]:
-    names = [item.wanted.name for item in params.datasets]
+    names = {item.wanted.name for item in params.datasets}
+    roots = {root for item in params.datasets if (root := _root_of(item.wanted)) is not None}
     return [
         *(shared(f"pool:{pool}") for pool in sorted({name.pool for name in names})),
-        *(exclusive(f"dataset:{name}") for name in names),
+        *(shared(f"dataset:{root}") for root in sorted(roots - names)),
+        *(exclusive(f"dataset:{name}") for name in sorted(names)),
     ]
 
 

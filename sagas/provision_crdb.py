@@ -39,7 +39,6 @@ from sledsaga.core.define import (
     Step,
     exclusive,
     operation,
-    shared,
     step,
     value,
 )
@@ -145,7 +144,7 @@ def _steps(params: Params) -> Iterator[Step]:
     yield image_step(zone.image, "image")
     yield from pool_steps(PoolWanted(name=params.pool, disk=params.disk), names, after=["image"])
     yield look(ledger.look, "record_before", {"name": value(params.record)}, after=["image"])
-    yield zones_before_step(zone, after=["pool"])
+    yield zones_before_step(zone, "image", after=["pool"])
     yield dataset_step(params.dataset, "dataset", after=["crypt"])
     yield look(delegated, "delegated", {})
     yield dataset_step(params.roots, "roots", after=["crypt"], do=datasets.ensure_there)
@@ -157,8 +156,9 @@ def _steps(params: Params) -> Iterator[Step]:
 
 
 def _locks(params: Params) -> list[Lock]:
+    """Have the pool alone: its encryption root and the root of its zones may be made, and be undone."""
     locks = [
-        shared(f"pool:{params.pool}"),
+        exclusive(f"pool:{params.pool}"),
         exclusive(f"zone:{params.zone.name}"),
         exclusive(f"dataset:{params.dataset.name}"),
     ]

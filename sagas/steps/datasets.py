@@ -132,8 +132,14 @@ def undo_ensure(sled: Sled, wanted: DatasetWanted, before: Looked) -> None:
 
 
 def put_back(sled: Sled, spec: DatasetSpec, seen: DatasetSeen | None) -> None:
-    """Make a dataset what it was. Raises ForeignObject when it should go but holds anything."""
+    """Make a dataset what it was. Raises ForeignObject when it should go but holds anything.
+
+    One that came meanwhile without this saga's tag is not this saga's work, so it is left alone.
+    """
     if seen is None:
+        found = sled.datasets.observe(spec.name)
+        if found is not None and found.saga != sled.saga:
+            return
         sled.datasets.destroy(spec.name, mountpoint=spec.mountpoint if spec.is_mounted_here else None)
         return
     if spec.is_mounted_here and not seen.is_mounted:

@@ -32,7 +32,7 @@ def crypt_name(pool: PoolName) -> str:
 @patient
 def ensure(sled: Sled, wanted: PoolWanted, disk: FoundDisk) -> Crypt:
     """Have the encryption root there, mounted, its key loaded. Raises Transient while no key is to be had."""
-    _erase_left_key(sled, disk.identity)
+    sled.keys.erase_left(disk.identity)
     name = crypt_name(wanted.name)
     seen = sled.datasets.observe(name)
     if seen is None:
@@ -48,7 +48,7 @@ def ensure(sled: Sled, wanted: PoolWanted, disk: FoundDisk) -> Crypt:
 
 def undo_ensure(sled: Sled, wanted: PoolWanted, disk: FoundDisk, before: Looked) -> None:
     """Destroy the root when it was not there before; else unmount it and unload its key, as it was."""
-    _erase_left_key(sled, disk.identity)
+    sled.keys.erase_left(disk.identity)
     name = crypt_name(wanted.name)
     seen = before.datasets.get(name)
     put_back(sled, _spec(sled, wanted.name, disk.identity, epoch=0), seen)
@@ -59,10 +59,15 @@ def undo_ensure(sled: Sled, wanted: PoolWanted, disk: FoundDisk, before: Looked)
 def probe(sled: Sled, wanted: PoolWanted) -> Probe:
     """Say whether the root is there, mounted, with its key loaded and in no file any more."""
     seen = sled.datasets.observe(crypt_name(wanted.name))
-    left = wanted.disk is not None and sled.host.stat(sled.keys.path(wanted.disk)) is not None
-    if seen is None or not seen.is_mounted or left:
+    if seen is None or not seen.is_mounted or _may_be_left(sled, wanted):
         return Absent()
     return Present(Crypt(name=seen.name, epoch=seen.epoch), ours=seen.saga == sled.saga)
+
+
+def _may_be_left(sled: Sled, wanted: PoolWanted) -> bool:
+    """Say whether a key file is left that may be this disk's: any, when the disk is not named."""
+    left = sled.keys.left()
+    return bool(left) if wanted.disk is None else sled.keys.path(wanted.disk) in left
 
 
 def _spec(sled: Sled, pool: PoolName, disk: DiskIdentity, *, epoch: int) -> DatasetSpec:
@@ -82,9 +87,3 @@ def _load(sled: Sled, seen: Dataset, disk: DiskIdentity) -> None:
             return
     tried = "the one recorded" if seen.epoch is not None else f"{latest} down to 0"
     raise HostError(f"no key fits {seen.name} (epochs tried: {tried}); it stays locked")
-
-
-def _erase_left_key(sled: Sled, disk: DiskIdentity) -> None:
-    path = sled.keys.path(disk)
-    if sled.host.stat(path) is not None:
-        sled.host.erase_file(path)

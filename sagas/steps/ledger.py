@@ -14,7 +14,7 @@ from typing import Any
 
 from sagas.steps.patience import patient
 from sledsaga.core.define import Absent, Conflicting, Model, Present, Probe
-from sledsaga.errors import Conflict, SledsagaError
+from sledsaga.errors import Conflict, HostError, SledsagaError
 from sledsaga.hosts.ledgers import encode
 from sledsaga.hosts.sled import Sled
 
@@ -24,12 +24,16 @@ BYTE_FOR_BYTE = "latin-1"
 
 
 class LedgerSeen(Model):
-    """A ledger as it was: each copy's digest by path (None: no copy there), and each content by digest."""
+    """A ledger as it was: each copy's digest by path (None: no copy there), and each content by digest.
+
+    `unavailable` has the paths of copies that could not be looked at.
+    """
 
     generation: int
     newest: str | None
     copies: dict[str, str | None]
     contents: dict[str, str]
+    unavailable: tuple[str, ...] = ()
 
     @property
     def document(self) -> dict[str, Json] | None:
@@ -100,7 +104,10 @@ def look(sled: Sled, name: str) -> LedgerSeen:
             digest = hashlib.sha256(data).hexdigest()
             copies[copy.path], contents[digest] = digest, data.decode(BYTE_FOR_BYTE)
     newest = None if read.data is None else hashlib.sha256(read.data).hexdigest()
-    return LedgerSeen(generation=read.generation, newest=newest, copies=copies, contents=contents)
+    away = [copy.path for copy in read.copies if copy.state == "unavailable"]
+    return LedgerSeen(
+        generation=read.generation, newest=newest, copies=copies, contents=contents, unavailable=tuple(away)
+    )
 
 
 @patient
@@ -114,16 +121,34 @@ def write(sled: Sled, name: str, document: dict[str, Json], before: LedgerSeen) 
 
 
 def undo_write(sled: Sled, name: str, document: dict[str, Json], before: LedgerSeen) -> None:
-    """Give each copy that holds our document what it held before, or remove it; a later write stays."""
+    """Give each copy that holds our document what it held before, or remove it; a later write stays.
+
+    Raises HostError, when all others are done, for a copy that was at hand before and is not now: it may
+    hold our document, which would win over the older one when its disk comes back.
+    """
     mine = encode(to_write(document, before))
-    for path in {*before.copies, *(f"{place.path}/{name}" for place in sled.ledger_places())}:
-        was = before.content(path)
+    problems = {f"{place.path}/{name}": place.problem for place in sled.ledger_places()}
+    problems = dict.fromkeys(before.copies, "its pool is not imported") | problems
+    for path, problem in problems.items():
+        if not problem:
+            problems[path] = _put_back(sled, path, mine=mine, was=before.content(path))
+    away = [f"{path}: {why}" for path, why in problems.items() if why and path not in before.unavailable]
+    if away:
+        raise HostError(f"{'; '.join(away)}: it may hold what is undone; bring it back, then retry the undo")
+
+
+def _put_back(sled: Sled, path: str, *, mine: bytes, was: bytes | None) -> str:
+    """Give a copy that is ours what it held; return why that cannot be, or nothing."""
+    try:
         if was == mine or sled.host.read_file(path) != mine:
-            continue
+            return ""
         if was is None:
             sled.host.remove_file(path)
         else:
             sled.host.write_file(path, was)
+    except HostError as error:
+        return str(error)
+    return ""
 
 
 def probe(sled: Sled, name: str, document: dict[str, Json]) -> Probe:

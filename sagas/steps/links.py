@@ -55,7 +55,12 @@ def undo_stub(sled: Sled) -> None:
 
 @patient
 def vnic(sled: Sled, name: LinkName) -> Link:
-    """Have a VNIC over the underlay's etherstub. Raises ForeignObject when it is over another link."""
+    """Have a VNIC over the underlay's etherstub. Raises ForeignObject when it is over another link.
+
+    The etherstub may have gone since its own step: another saga that had made it was undone.
+    """
+    if STUB not in sled.links.etherstubs():
+        stub(sled=sled)
     return Link(name=name, is_ours=sled.links.ensure_vnic(VnicSpec(name, STUB, MTU)))
 
 

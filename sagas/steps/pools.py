@@ -53,6 +53,10 @@ def find(sled: Sled, wanted: PoolWanted) -> FoundDisk:
     """
     imported = sled.pools.observe(wanted.name) is not None
     disk, label = _carrier(sled, wanted.name) if wanted.disk is None else _named(sled, wanted)
+    if imported and label is None:
+        raise ForeignObject(
+            f"{wanted.name} is imported from another disk than {disk.identity}; it stays there"
+        )
     return FoundDisk(
         identity=disk.identity,
         path=disk.path,
@@ -103,10 +107,12 @@ def ensure(sled: Sled, wanted: PoolWanted, disk: FoundDisk) -> PoolMade:
 def undo_ensure(sled: Sled, wanted: PoolWanted, disk: FoundDisk) -> None:
     """Destroy the pool when the disk was blank before, export it when it was not imported; else leave it.
 
-    Settings that each pool must have stay as they are. Raises ForeignObject when the pool holds anything.
+    Settings that each pool must have stay as they are. A pool without this saga's tag stays, too.
+    Raises ForeignObject when the pool holds anything.
     """
     if disk.label is None:
-        sled.pools.destroy(wanted.name)
+        if sled.pools.observe(wanted.name) is None or sled.pools.owner(wanted.name) == sled.saga:
+            sled.pools.destroy(wanted.name)
     elif not disk.was_imported:
         sled.pools.export(wanted.name)
 

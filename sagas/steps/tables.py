@@ -185,6 +185,7 @@ def _start(inputs: dict[str, Source], which: str, boot_after: Iterable[str]) -> 
     yield look(zones.single_user, named("ready", which), running, retry=PATIENT)
 
 
-def zones_before_step(zone: ZoneWanted, *, after: Iterable[str] = ()) -> Step:
+def zones_before_step(zone: ZoneWanted, image: str, *, after: Iterable[str] = ()) -> Step:
     """Make the row that looks at one zone before anything is done to it."""
-    return look(zone_records.look_at_one, "zones-before", {"zone": value(zone)}, after=after)
+    inputs: dict[str, Source] = {"zone": value(zone), "image": output_of(image)}
+    return look(zone_records.look_at_one, "zones-before", inputs, after=after)

@@ -83,9 +83,19 @@ def look(sled: Sled, zones: list[ZoneWanted], previous: list[ZoneWanted]) -> Zon
 
 
 @patient
-def look_at_one(sled: Sled, zone: ZoneWanted) -> ZonesSeen:
-    """Look at one zone before anything is done to it."""
-    return look(sled=sled, zones=[zone], previous=[])
+def look_at_one(sled: Sled, zone: ZoneWanted, image: Image) -> ZonesSeen:
+    """Look at one zone before anything is done to it.
+
+    Raises ForeignObject for one that is built in another way: it could not be built anew by an undo.
+    """
+    seen = look(sled=sled, zones=[zone], previous=[])
+    record = seen.zones.get(zone.name)
+    if record is None or record.state in UNBUILT or record.fingerprint == fingerprint(spec_of(zone, image)):
+        return seen
+    raise ForeignObject(
+        f"zone {zone.name} is {record.state} with another configuration, made by {record.saga or 'no saga'}; "
+        "take it away first, or apply a config that names it"
+    )
 
 
 def rebuild(sled: Sled, record: ZoneRecord) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ KEY_DIR = "/var/run/oxide"
 KEY_BYTES = 32
 SECRET_FILE = "/var/lib/sledsaga/secrets.json"  # noqa: S105 - a path, not a secret
 _MAX_BLOCKS = 255
+_END = "-zfs-aes-256-gcm.key"
+_KEY_FILE = re.compile(rf"^\.?(.+{re.escape(_END)})(?:\.new)?$", re.DOTALL)
+"""A key file, or the file beside it that becomes one when it is whole."""
 
 
 def hkdf(secret: bytes, *, salt: bytes, info: bytes, length: int = KEY_BYTES) -> bytes:
@@ -127,7 +131,7 @@ class Keys:
 
     def path(self, disk: DiskIdentity) -> str:
         """Return where the key file of a disk is while its key is in use."""
-        return f"{KEY_DIR}/{disk}-zfs-aes-256-gcm.key"
+        return f"{KEY_DIR}/{disk}{_END}"
 
     def key(self, disk: DiskIdentity, *, epoch: int) -> bytes:
         """Derive the key of a disk. Raises NotFound for an epoch without a secret, Transient."""
@@ -147,8 +151,17 @@ class Keys:
         finally:
             self.host.erase_file(path)
 
+    def left(self) -> tuple[str, ...]:
+        """Return the paths of the key files that are there, also of those that were being written."""
+        found = (_KEY_FILE.search(name) for name in self.host.list_dir(KEY_DIR))
+        return tuple(sorted({f"{KEY_DIR}/{each[1]}" for each in found if each is not None}))
+
+    def erase_left(self, disk: DiskIdentity) -> None:
+        """Erase the key file of a disk that a killed run left behind, however far it had come."""
+        if self.path(disk) in self.left():
+            self.host.erase_file(self.path(disk))
+
     def erase_all(self) -> None:
         """Erase every key file, as is done after a crash: no key may outlive its use."""
-        for name in self.host.list_dir(KEY_DIR):
-            if name.endswith("-zfs-aes-256-gcm.key"):
-                self.host.erase_file(f"{KEY_DIR}/{name}")
+        for path in self.left():
+            self.host.erase_file(path)

@@ -55,6 +55,6 @@ def sled_of(home: Path, kind: str) -> Path:
         assert not drive(trial)
         shutil.copytree(trial.sled.removeprefix("sim:"), path)
         return path
-    disk = DiskSpec(**DISK, pool=POOL if kind == "bare" else "")
+    disk = DiskSpec(DISK["vendor"], DISK["model"], DISK["serial"], pool=POOL if kind == "bare" else "")
     SimSled.init_from_disks(path, [disk], images={"cockroachdb": b"image"}).close()
     return path

@@ -1,8 +1,10 @@
 """Etherstubs, VNICs and addresses. Every call may be repeated.
 
 Rules
-- The kernel keeps no tag on a link, so its owner is written to a file before it is made, on the same
-  volatile filesystem: after a reboot both are gone. Undo deletes only what the file says is this saga's.
+- The kernel keeps no tag on a link, so each saga that is about to make one writes a record of its own first,
+  on a volatile filesystem: after a reboot both are gone. Undo deletes only what this saga has a record of.
+- Two sagas may be about to make the same link at one moment. Each takes back its own record only, and the
+  link goes with the last record: so neither can lose the other's, nor delete what the other made.
 - A link or address that was there without such a record is used when it is as wanted, and refused otherwise.
 - A busy link is tried a few times, then Transient: zones let go of their links late.
 """
@@ -53,9 +55,9 @@ class Links:
         return network.parse_address(text) if text and text.strip() else None
 
     def owner(self, name: str) -> str | None:
-        """Return the saga that made a link or address object, or None when no saga did."""
-        data = self.host.read_file(_record(name))
-        return None if data is None else data.decode()
+        """Return the saga that made a link or address object (this one, if in doubt), or None."""
+        owners = self._owners(name)
+        return self.saga if self.saga in owners else next(iter(owners), None)
 
     def ensure_etherstub(self, name: LinkName) -> bool:
         """Make an etherstub be there; True when this saga made it."""
@@ -110,8 +112,9 @@ class Links:
         others = network.parse_links(require(self.host, network.list_addresses()))
         is_last = not any(other.startswith(f"{link}/") for other in others)
         if is_last and self.owner(_interface(link)) == self.saga:
-            attempt(self.host, network.delete_interface(link), NO_INTERFACE)
-            self.host.remove_file(_record(_interface(link)))
+            if self._is_only_mine(_interface(link)):
+                attempt(self.host, network.delete_interface(link), NO_INTERFACE)
+            self.host.remove_file(self._record(_interface(link)))
         return was_there
 
     def _ensure_interface(self, link: LinkName) -> None:
@@ -120,19 +123,20 @@ class Links:
 
     def _make(self, name: str, command: HostCommand) -> None:
         self.host.make_dir(OWNERS)
-        self.host.write_file(_record(name), self.saga.encode())
+        self.host.write_file(self._record(name), self.saga.encode())
         try:
             require(self.host, command)
         except CommandFailed:
-            self.host.remove_file(_record(name))
+            self.host.remove_file(self._record(name))
             raise
 
     def _delete(self, name: Name, command: Callable[[Name], HostCommand], *, is_there: bool) -> bool:
         if is_there:
             self._refuse_foreign(name, "is there")
-            self._run_patiently(command(name))
+            if self._is_only_mine(name):
+                self._run_patiently(command(name))
         if self.owner(name) == self.saga:
-            self.host.remove_file(_record(name))
+            self.host.remove_file(self._record(name))
         return is_there
 
     def _run_patiently(self, command: HostCommand) -> None:
@@ -148,6 +152,16 @@ class Links:
             f"{command.argv[-1]} is busy: tried {BUSY_TRIES} times; try again when its zone is gone"
         )
 
+    def _owners(self, name: str) -> tuple[str, ...]:
+        key = _key(name)
+        return tuple(each.removeprefix(key) for each in self.host.list_dir(OWNERS) if each.startswith(key))
+
+    def _is_only_mine(self, name: str) -> bool:
+        return self._owners(name) == (self.saga,)
+
+    def _record(self, name: str) -> str:
+        return f"{OWNERS}/{_key(name)}{self.saga}"
+
     def _refuse_foreign(self, name: str, why: str) -> None:
         owner = self.owner(name)
         if owner != self.saga:
@@ -160,5 +174,6 @@ def _interface(link: LinkName) -> str:
     return f"{link}/interface"
 
 
-def _record(name: str) -> str:
-    return f"{OWNERS}/{name.replace('/', '@')}"
+def _key(name: str) -> str:
+    """Begin the names of an object's records; no name of an object has an `=`."""
+    return f"{name.replace('/', '@')}="

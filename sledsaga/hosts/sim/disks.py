@@ -26,7 +26,8 @@ from __future__ import annotations
 import re
 
 from sledsaga.hosts.sim.argv import Call, Refusal, Reply, count, options, table
-from sledsaga.hosts.sim.things import Disk
+from sledsaga.hosts.sim.state import Tx
+from sledsaga.hosts.sim.things import Disk, Pool
 
 DISKINFO_USAGE = "diskinfo -Hp [-c]"
 FSTYP_USAGE = "fstyp [-av] special"
@@ -37,6 +38,13 @@ def disk_at(call: Call, path: str) -> Disk | None:
     """Return the disk of a device path, whatever slice of it is named; None when there is none."""
     match = DEVICE.fullmatch(path)
     return None if match is None else call.tx.get(Disk, match[2])
+
+
+def is_reachable(tx: Tx, dataset: str) -> bool:
+    """Say whether the disk of a dataset's pool answers; a pool that is not imported is not judged."""
+    pool = tx.get(Pool, dataset.partition("/")[0].partition("@")[0])
+    disk = None if pool is None else tx.get(Disk, pool.disk)
+    return disk is None or disk.condition == "ok"
 
 
 def diskinfo(call: Call, args: list[str]) -> Reply:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import threading
 import time
@@ -23,6 +24,7 @@ from sledsaga.hosts.files import told
 from sledsaga.hosts.host import Completed, FileStat, HostCommand
 from sledsaga.hosts.sim.argv import Call, Refusal, Reply
 from sledsaga.hosts.sim.commands import interpret
+from sledsaga.hosts.sim.disks import is_reachable
 from sledsaga.hosts.sim.faults import Fault, die, struck
 from sledsaga.hosts.sim.state import State, Tx
 from sledsaga.hosts.sim.things import Dataset
@@ -90,16 +92,19 @@ class SimHost:
     def read_file(self, path: str) -> bytes | None:
         """Return the bytes of a file, or None when there is no such file."""
         with told("read", path), self.state.reading() as tx:
+            _need_disk(self.tree, tx, path)
             return files.read(self.tree.real(tx, path))
 
     def stat(self, path: str) -> FileStat | None:
         """Say what is at the path, or None when nothing is."""
         with told("look at", path), self.state.reading() as tx:
+            _need_disk(self.tree, tx, path)
             return files.stat(self.tree.real(tx, path))
 
     def list_dir(self, path: str) -> tuple[str, ...]:
         """Return the names in a folder, sorted; empty when there is no such folder."""
         with told("list", path), self.state.reading() as tx:
+            _need_disk(self.tree, tx, path)
             return files.names(self.tree.real(tx, path))
 
     def make_dir(self, path: str, *, mode: int = 0o755) -> None:
@@ -164,6 +169,7 @@ class SimHost:
         if fault is not None and fault.action == "crash_before":
             die()
         with told(verb.replace("_", " "), path), self.state.writing() as tx:
+            _need_disk(self.tree, tx, path)
             self._need_room(tx, path, size)
             real = self.tree.real(tx, path)
             idle = verb in REMOVALS and not real.exists()
@@ -187,6 +193,13 @@ class SimHost:
             raise HostError(
                 f"cannot write {path}: no space left in {name}: raise its quota or free some space"
             )
+
+
+def _need_disk(tree: Tree, tx: Tx, path: str) -> None:
+    """Raise OSError when the disk below a path is failing or was pulled."""
+    name = tree.dataset_at(tx, path)
+    if name is not None and not is_reachable(tx, name):
+        raise OSError(errno.EIO, "I/O error")
 
 
 class _Wait:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sledsaga.hosts.sim.argv import Call, Command, Reply, wrong
+from sledsaga.hosts.sim.argv import Call, Command, Refusal, Reply, wrong
+from sledsaga.hosts.sim.disks import is_reachable
 from sledsaga.hosts.sim.zfs_change import zfs_destroy, zfs_inherit, zfs_rename, zfs_set
 from sledsaga.hosts.sim.zfs_create import zfs_create, zfs_snapshot
 from sledsaga.hosts.sim.zfs_keys import zfs_change_key, zfs_load_key, zfs_unload_key
@@ -28,6 +29,12 @@ SUBCOMMANDS: dict[str, Command] = {
 }
 
 
+WRITING = frozenset(
+    {"create", "destroy", "snapshot", "snap", "rename", "set", "inherit", "mount", "change-key"}
+)
+"""Subcommands that cannot end well on a disk that does not answer."""
+
+
 def zfs(call: Call, args: list[str]) -> Reply:
     """Run one zfs subcommand."""
     usage = "zfs command args ..., where 'command' is one of: " + " ".join(SUBCOMMANDS)
@@ -35,4 +42,6 @@ def zfs(call: Call, args: list[str]) -> Reply:
         wrong("missing command", usage)
     if args[0] not in SUBCOMMANDS:
         wrong(f"unrecognized command '{args[0]}'", usage)
+    if args[0] in WRITING and args[1:] and not is_reachable(call.tx, args[-1]):
+        raise Refusal(f"cannot {args[0]} '{args[-1]}': I/O error")
     return SUBCOMMANDS[args[0]](call, args[1:])

@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from sledsaga.hosts.sim import smf
 from sledsaga.hosts.sim.argv import Call, Command, Options, Refusal, Reply, options, wrong
+from sledsaga.hosts.sim.disks import is_reachable
 from sledsaga.hosts.sim.things import Dataset, Link, Mount, Zone
 from sledsaga.hosts.sim.zfs_change import destroy
 from sledsaga.hosts.sim.zfs_create import fresh
@@ -26,6 +27,7 @@ USAGE = (
     "zoneadm list [-cipvn]\n"
     "\tzoneadm -z zonename install|uninstall|boot|halt|shutdown|reboot|ready|mark|verify"
 )
+WRITING = ("install", "uninstall", "boot", "ready", "reboot")
 FOLDERS = ("root/etc", "root/data", "root/opt", "root/var/svc/profile", "root/var/log", "root/tmp")
 GLOBAL = "0:global:running:/::ipkg:shared"
 
@@ -44,7 +46,16 @@ def zoneadm(call: Call, args: list[str]) -> Reply:
         wrong(f"zone name required for {verb}", USAGE)
     if call.tx.get(Zone, opts.last("z")) is None:
         raise Refusal(f"zoneadm: {opts.last('z')}: No such zone configured")
+    if verb in WRITING:
+        _need_disk(call, opts.last("z"))
     return VERBS[verb](call, [opts.last("z"), *rest])
+
+
+def _need_disk(call: Call, name: str) -> None:
+    """Refuse when the disk below a zone's root does not answer."""
+    dataset = call.tree.dataset_at(call.tx, known(call, name).path)
+    if dataset is not None and not is_reachable(call.tx, dataset):
+        raise Refusal(f"zoneadm: zone '{name}': {known(call, name).path}: I/O error")
 
 
 def known(call: Call, name: str) -> Zone:

@@ -16,7 +16,7 @@ import secrets
 from dataclasses import replace
 
 from sledsaga.hosts.sim.argv import Call, Command, Options, Refusal, Reply, assignments, count, options, wrong
-from sledsaga.hosts.sim.disks import disk_at
+from sledsaga.hosts.sim.disks import disk_at, is_reachable
 from sledsaga.hosts.sim.things import Dataset, Disk, Exported, Mount, Pool
 from sledsaga.hosts.sim.zfs_create import fresh
 from sledsaga.hosts.sim.zfs_mount import mount_all, mounts_by_itself, unmount, used_by_zone
@@ -225,6 +225,9 @@ SUBCOMMANDS: dict[str, Command] = {
     "status": zpool_status,
 }
 
+WRITING = frozenset({"destroy", "export", "set"})
+"""Subcommands that cannot end well on a disk that does not answer."""
+
 
 def zpool(call: Call, args: list[str]) -> Reply:
     """Run one zpool subcommand."""
@@ -233,4 +236,6 @@ def zpool(call: Call, args: list[str]) -> Reply:
         wrong("missing command", usage)
     if args[0] not in SUBCOMMANDS:
         wrong(f"unrecognized command '{posixpath.basename(args[0])}'", usage)
+    if args[0] in WRITING and args[1:] and not is_reachable(call.tx, args[-1]):
+        raise Refusal(f"cannot {args[0]} '{args[-1]}': pool I/O is currently suspended")
     return SUBCOMMANDS[args[0]](call, args[1:])

@@ -176,8 +176,13 @@ class Datasets:
             self.unmount(name)
             self._patiently(commands.destroy_dataset(name), (parse.ABSENT,))
         if mountpoint is not None:
-            Mountpoints(self.host, self.saga).release(mountpoint)
+            self.release(mountpoint)
         return seen is not None
+
+    def release(self, mountpoint: str) -> None:
+        """Remove the folder of a mountpoint when it is empty; what others are mounted on stays as it is."""
+        if mountpoint not in self._mounts():
+            Mountpoints(self.host, self.saga).release(mountpoint)
 
     def refuse_other(self, spec: DatasetSpec, seen: Dataset, *, adopt: bool = False) -> None:
         """Raise ForeignObject when what is there is not what the spec names."""
@@ -213,11 +218,13 @@ class Datasets:
             raise ForeignObject(f"{seen.name} holds files ({held[0]}) at {seen.mountpoint}; it was kept")
 
     def _prepare(self, mountpoint: str, name: str) -> None:
-        text = require(self.host, commands.list_mounts())
-        other = parse.parse_mounts(text).get(mountpoint)
+        other = self._mounts().get(mountpoint)
         if other is not None:
             raise ForeignObject(f"{other} is mounted at {mountpoint}, where {name} belongs; unmount it first")
         Mountpoints(self.host, self.saga).prepare(mountpoint, dataset=name)
+
+    def _mounts(self) -> dict[str, str]:
+        return parse.parse_mounts(require(self.host, commands.list_mounts()))
 
     def _present(self, name: str) -> Dataset:
         seen = self.observe(name)

@@ -16,7 +16,6 @@ from sledsaga.hosts.disks import Disk
 from sledsaga.hosts.host import Host
 from sledsaga.hosts.names import PoolName
 from sledsaga.hosts.zfs.datasets import Datasets
-from sledsaga.hosts.zfs.mountpoints import Mountpoints
 from sledsaga.hosts.zpool import commands, parse
 from sledsaga.hosts.zpool.parse import Pool
 
@@ -98,7 +97,7 @@ class Pools:
         if root is not None:
             self._datasets().refuse_destruction(root)
             require(self.host, commands.destroy_pool(name))
-        Mountpoints(self.host, self.saga).release(name.mountpoint)
+        self._datasets().release(name.mountpoint)
         return root is not None
 
     def _datasets(self) -> Datasets:
