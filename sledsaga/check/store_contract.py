@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from sledsaga.check.store_samples import STATES, T0, a_saga, refusal, saga_id, then
+from sledsaga.check.store_samples import LIFE, STATES, T0, a_saga, refusal, saga_id, then
 from sledsaga.core import events as e
 from sledsaga.core.define import Lock
 from sledsaga.errors import KeyConflict, LogCorrupt, NotFound, UsageError
@@ -288,6 +288,19 @@ def locks_follow_their_saga(store: Store) -> None:
     assert len(store.locks()) == len(holds.plan.locks)
 
 
+def only_the_end_frees_locks(store: Store) -> None:
+    """Whatever else happens to a saga (a claim, a failure, a cancel, being stuck), its locks stay."""
+    new = a_saga(1, locks=(Lock("pool:a"),), events=(e.Submitted("me"), e.LocksAcquired()))
+    store.write([new], [])
+    last: NewSaga | Append = new
+    for event in LIFE:
+        last = then(last, event, state="stuck")
+        store.write([], [last])
+        assert [k.held for k in store.locks()] == [True], event
+    store.write([], [then(last, e.Ended("undone"), state="undone")])
+    assert store.locks() == ()
+
+
 def locks_can_come_and_go_in_one_batch(store: Store) -> None:
     """A saga that acquires in its first batch holds at once; one that also ends holds nothing."""
     lock = (Lock("pool:a", "shared"),)
@@ -339,6 +352,7 @@ CONTRACT: Final[tuple[Callable[[Store], None], ...]] = (
     unfinished_sagas_come_in_pages,
     an_id_is_found_by_its_beginning,
     locks_follow_their_saga,
+    only_the_end_frees_locks,
     locks_can_come_and_go_in_one_batch,
     a_late_writer_frees_no_locks,
     an_empty_batch_is_fine,

@@ -19,6 +19,21 @@ from sledsaga.store.store import Append, Index, NewSaga, SagaState
 T0: Final = 1_700_000_000.0
 STATES: Final[tuple[SagaState, ...]] = get_args(SagaState)
 
+# What can happen to a saga between its first and its last event, as far as a store could take it for an end.
+LIFE: Final[tuple[e.Event, ...]] = (
+    e.Claimed("x"),
+    e.StepSucceeded(0, None),
+    e.StepFailed(0, "no"),
+    e.CancelRequested("me", "why"),
+    e.Paused("me", "why"),
+    e.Resumed("me", "why"),
+    e.UndoFailed(0, "no"),
+    e.UndoSkipped(0, "me", "why"),
+    e.UndoSucceeded(0),
+    e.Parked("unknown"),
+    e.Abandoned("me", "why"),
+)
+
 
 def saga_id(number: int) -> str:
     """Return an id in the form and order of UUIDv7, the same for the same number."""

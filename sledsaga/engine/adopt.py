@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from sledsaga.core import events as ev
-from sledsaga.core.bind import bind
+from sledsaga.core.bind import Bound, bind
 from sledsaga.core.machine import replay
 from sledsaga.engine.catalog import Catalog
 from sledsaga.engine.diagnostics import logger
@@ -31,26 +31,34 @@ def read_live(store: Store, saga: str) -> Live:
 
 
 def claim(live: Live, catalog: Catalog, executor: str) -> bool:
-    """Record that this executor drives the saga, or park it; say whether it can be driven.
+    """Record that this executor drives the saga, or park it; say whether it can be driven."""
+    try:
+        live.bound = find_code(live, catalog)
+    except UnknownOperation as error:
+        if live.state.parked is None:
+            _claim(live, executor)
+            live.record([ev.Parked(str(error))])
+        return False
+    _claim(live, executor)
+    return True
+
+
+def find_code(live: Live, catalog: Catalog) -> Bound:
+    """Return the saga's code, bound to its plan; raises UnknownOperation when this program has none.
 
     Binding runs code of the operation (steps that depend on params), which may raise anything.
     """
+    if live.bound is not None:
+        return live.bound
+    dag = live.plan.dag
     try:
-        if live.bound is None:
-            live.bound = bind(catalog.get(live.plan.dag.operation, live.plan.dag.version), live.plan)
+        return bind(catalog.get(dag.operation, dag.version), live.plan)
     except UnknownOperation as error:
         why = str(error)
-    except SledsagaError as error:
-        why = f"cannot be planned: {error}"
-    except Exception as error:  # noqa: BLE001 - one saga's code must not stop the others
-        why = f"cannot be planned: {type(error).__name__}: {error}"
-    else:
-        _claim(live, executor)
-        return True
-    if live.state.parked is None:
-        _claim(live, executor)
-        live.record([ev.Parked(why if why.startswith("unknown") else f"unknown version: {why}")])
-    return False
+        raise UnknownOperation(why if why.startswith("unknown") else f"unknown version: {why}") from error
+    except Exception as error:  # one saga's code must not stop the others
+        kind = "" if isinstance(error, SledsagaError) else f"{type(error).__name__}: "
+        raise UnknownOperation(f"unknown version: cannot be planned: {kind}{error}") from error
 
 
 def _claim(live: Live, executor: str) -> None:
@@ -70,9 +78,9 @@ def twin(store: Store, live: Live) -> Live:
 class Backlog:
     """The sagas of the log that are still to be taken over: ids in memory a page at a time."""
 
-    def __init__(self, store: Store) -> None:
-        """Begin with nothing to take over."""
-        self._store = store
+    def __init__(self, store: Store, aside: Callable[[str], None]) -> None:
+        """Begin with nothing to take over; `aside` is told which sagas are left alone."""
+        self._store, self._aside = store, aside
         self._ids: deque[str] = deque()
         self._cursor: str | None = None
         self.claimed = 0
@@ -94,13 +102,16 @@ class Backlog:
         return not self._ids and self._cursor is None
 
     def load(self, room: int, is_known: Callable[[str], bool]) -> Iterator[Live]:
-        """Yield at most `room` sagas that must be driven, as the log has them; not those known already."""
-        while room > 0 and (saga := self._next()) is not None:
-            if is_known(saga):
-                continue
-            live = self._read(saga)
+        """Look at `room` sagas at most; yield those that must be driven, as the log has them.
+
+        Those known already are passed over.
+        """
+        for _ in range(room):
+            saga = self._next()
+            if saga is None:
+                return
+            live = None if is_known(saga) else self._read(saga)
             if live is not None:
-                room -= 1
                 yield live
 
     def _next(self) -> str | None:
@@ -116,7 +127,8 @@ class Backlog:
         except LogCorrupt as error:
             self.unreadable.append((saga, str(error)))
             logger.error("saga {} cannot be read and is left alone: {}", saga, error)
+            live = None
+        if live is None or live.state.outcome or (live.state.at_rest and live.state.parked is None):
+            self._aside(saga)
             return None
-        state = live.state
-        at_rest = state.outcome is not None or (state.at_rest and state.parked is None)
-        return None if at_rest else live
+        return live

@@ -27,9 +27,10 @@ from sledsaga.core.events import Recorded
 from sledsaga.core.machine import replay
 from sledsaga.core.plan import plan
 from sledsaga.core.view import SagaView, view
+from sledsaga.engine.books import OnEvents
 from sledsaga.engine.catalog import Catalog
 from sledsaga.engine.diagnostics import logger
-from sledsaga.engine.execute import Executor, OnEvents
+from sledsaga.engine.execute import Executor
 from sledsaga.engine.ids import check_id, new_id
 from sledsaga.engine.limits import Limits
 from sledsaga.engine.messages import (
@@ -233,21 +234,23 @@ class Engine:
 
         def unsubscribe() -> None:
             with self._subscribing:
-                self._loop.subscribers = tuple(one for one in self._loop.subscribers if one is not tell)
+                self._loop.books.subscribers = tuple(
+                    one for one in self._loop.books.subscribers if one is not tell
+                )
 
         with self._subscribing:
-            self._loop.subscribers = (*self._loop.subscribers, tell)
+            self._loop.books.subscribers = (*self._loop.books.subscribers, tell)
         return unsubscribe
 
     @property
     def failure(self) -> SledsagaError | None:
         """Why nothing is driven any more, or None: the log could not be written."""
-        return self._loop.failure
+        return self._loop.books.failure
 
     @property
     def is_stopping(self) -> bool:
         """Say whether nothing new is taken."""
-        return self._loop.stopping
+        return self._loop.books.stopping
 
     def drain(self, timeout_s: float | None = None) -> bool:
         """Take nothing new and let what runs finish; say whether all of it did in time."""

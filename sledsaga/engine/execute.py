@@ -10,7 +10,6 @@ Rules
 - Nothing runs, and nobody is told anything, before the log has it.
 - If the log cannot be written, the loop starts nothing any more and says why to whoever asks.
 - A step never blocks the loop; the loop blocks only on its inbox and on the disk.
-- A saga that waits for its locks stays in the log: it takes no room from those that it waits for.
 - Whatever happens in here, everybody who asked gets an answer or an error.
 """
 
@@ -18,34 +17,28 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 
-from sledsaga.core import events as ev
 from sledsaga.core.define import Lock
 from sledsaga.core.outcomes import conclude
 from sledsaga.core.ready import has_due, ready
 from sledsaga.engine import intake, record
-from sledsaga.engine.adopt import Backlog, claim
+from sledsaga.engine.books import Books
 from sledsaga.engine.catalog import Catalog
 from sledsaga.engine.context import Note
 from sledsaga.engine.diagnostics import logger
 from sledsaga.engine.flights import STOPPING, Flights
-from sledsaga.engine.lanes import Lanes
 from sledsaga.engine.limits import Limits
 from sledsaga.engine.live import Live
-from sledsaga.engine.locks import LockTable
 from sledsaga.engine.messages import Decide, Finished, Idle, Message, Recover, Recovered, Stop, Submit, Wait
 from sledsaga.engine.perform import Hook, SledFactory
-from sledsaga.engine.replies import Replies, refuse
+from sledsaga.engine.replies import refuse
 from sledsaga.engine.workers import Workers
 from sledsaga.errors import LogUnavailable, SledsagaError, Stopping, UsageError
 from sledsaga.store.store import Store
 
-OnEvents = Callable[[str, tuple[ev.Recorded, ...]], None]
 SLEEP_MAX_S = 3600.0  # the inbox refuses to wait for centuries; waking once an hour costs nothing
-ADOPTED_MAX = 256  # sagas taken over in one turn, so that those that run need not wait for all of them
 
 
 class Executor:
@@ -64,23 +57,10 @@ class Executor:
         note: Note,
     ) -> None:
         """Begin with no saga; nothing is driven before `start`."""
-        self.store, self.catalog, self.name, self.limits, self.drive, self.hook = (
-            store, catalog, name, limits, drive, hook,
-        )  # fmt: skip
         self.inbox: SimpleQueue[Message] = SimpleQueue()
-        self.live: dict[str, Live] = {}
-        self.touched: dict[str, Live] = {}
-        self.new_keys: dict[str, Live] = {}
-        self.locks = LockTable()
-        self.waiting: set[str] = set()
-        self.lanes = Lanes(limits)
-        self.backlog = Backlog(store)
         self.workers = Workers(limits.threads)
         self.flights = Flights(self.workers, self.inbox.put, sled=sled, hook=hook, note=note)
-        self.replies = Replies()
-        self.subscribers: tuple[OnEvents, ...] = ()
-        self.failure: SledsagaError | None = None
-        self.stopping = False
+        self.books = Books(store, catalog, name, limits, drive, self.flights, hook)
         self.left = False
         self.ended = False
         self.over = threading.Event()  # not a join: one that is interrupted makes Python believe in the end
@@ -89,8 +69,8 @@ class Executor:
 
     def start(self) -> None:
         """Take the log's lock rows into memory and begin to work on what arrives; raises LogUnavailable."""
-        for row in self.store.locks():
-            self.locks.restore(row.saga, Lock(row.resource, row.mode), held=row.held)
+        for row in self.books.store.locks():
+            self.books.locks.restore(row.saga, Lock(row.resource, row.mode), held=row.held)
         self.thread.start()
 
     def ask(self, message: Message) -> None:
@@ -107,7 +87,7 @@ class Executor:
 
     def _run(self) -> None:
         try:
-            while not (self.left or (self.stopping and not self.flights.count)):
+            while not (self.left or (self.books.stopping and not self.flights.count)):
                 self._turn_safely()
         finally:
             self._end()
@@ -136,25 +116,25 @@ class Executor:
 
     def _patience(self) -> float:
         """Return how many seconds the loop may sleep."""
-        if self.failure is None and self._may_adopt() > 0 and not self.backlog.is_empty:
+        if self.books.failure is None and self.books.room > 0 and not self.books.backlog.is_empty:
             return 0.0
         waits = [SLEEP_MAX_S]
         next_timeout = self.flights.expire()
         if next_timeout is not None:
             waits.append(next_timeout)
-        if self._wakes and self.failure is None:
+        if self._wakes and self.books.failure is None:
             waits.append(self._wakes[0][0] - time.time())
         return max(0.0, min(waits))
 
     def _turn(self, messages: list[Message]) -> None:
-        self.touched, self.new_keys = {}, {}
+        self.books.open_turn()
         for message in messages:
             self._handle(message)
-        if self.failure is None:
+        if self.books.failure is None:
             self._wake()
-            self._adopt()
+            self.books.adopt_more()
             self._advance()
-            record.write(self)
+            record.write(self.books)
             self._answer()
 
     def _handle(self, message: Message) -> None:
@@ -168,37 +148,33 @@ class Executor:
 
     def _request(self, message: Submit | Decide | Wait | Recover | Idle) -> None:
         """Handle what somebody waits for an answer to; its trouble is theirs alone."""
-        refusal = intake.refusal(self, message)
+        refusal = intake.refusal(self.books, message)
         if refusal is not None:
             refuse(message.reply, refusal)
             return
         try:
             match message:
                 case Submit():
-                    intake.submit(self, message)
+                    intake.submit(self.books, message)
                 case Decide():
-                    intake.decide(self, message)
+                    intake.decide(self.books, message)
                 case Wait():
-                    intake.wait(self, message)
+                    intake.wait(self.books, message)
                 case Recover():
-                    self.backlog.begin()
-                    self.replies.recovered(message.reply)
+                    self.books.backlog.begin()
+                    self.books.replies.recovered(message.reply)
                 case Idle():
-                    self.replies.idle(message.reply)
+                    self.books.replies.idle(message.reply)
         except SledsagaError as error:
             refuse(message.reply, error)
-
-    def touch(self, live: Live) -> None:
-        """See to a saga in this turn."""
-        self.touched[live.id] = live
 
     def _finished(self, done: Finished) -> None:
         live, in_flight = done.live, len(done.live.flights)
         ending = self.flights.ended(done)
-        self.lanes.take(live, len(live.flights) - in_flight)
-        if ending is not None and self.live.get(live.id) is live and self.failure is None:
+        self.books.lanes.take(live, len(live.flights) - in_flight)
+        if ending is not None and self.books.live.get(live.id) is live and self.books.failure is None:
             now = time.time()
-            self.touch(live)
+            self.books.touch(live)
             live.record([conclude(live.state, done.flight.call, ending, now)], now)
 
     def _wake(self) -> None:
@@ -206,132 +182,78 @@ class Executor:
         now = time.time()
         while self._wakes and self._wakes[0][0] <= now:
             wake_at, saga = heappop(self._wakes)
-            live = self.live.get(saga)
+            live = self.books.live.get(saga)
             if live is not None:
                 live.wake_at = None if live.wake_at == wake_at else live.wake_at
-                self.touch(live)
-
-    def _may_adopt(self) -> int:
-        return 0 if self.stopping or not self.drive else self.limits.live - len(self.live)
-
-    def _adopt(self) -> None:
-        room = min(self._may_adopt(), ADOPTED_MAX)
-        for live in self.backlog.load(room, lambda saga: saga in self.live or saga in self.touched):
-            if self.adopt(live):
-                self.backlog.claimed += 1
-            else:
-                self.backlog.parked.append(live.id)
-
-    def adopt(self, live: Live) -> bool:
-        """Take a saga over and see to it; park it, and say no, when it cannot be run.
-
-        One that waits for its locks is taken over when they are free.
-        """
-        self.locks.request(live.id, live.plan.locks, held=live.state.locked)
-        self.waiting.discard(live.id)
-        if live.needs_locks and not self.locks.is_free(live.id):
-            self.waiting.add(live.id)
-            return True
-        self.touch(live)
-        if not claim(live, self.catalog, self.name):
-            return False
-        self.live[live.id] = live
-        if live.needs_locks:
-            self.locks.hold(live.id)
-            live.record([ev.LocksAcquired()])
-        return True
+                self.books.touch(live)
 
     def _advance(self) -> None:
         """Let every saga touched come as far as it can without a call, then hand out the room for calls."""
         now = time.time()
-        for live in list(self.touched.values()):
+        for live in list(self.books.touched.values()):
             live.record(ready(live.state, now, 0).record, now)
             self._plan_on(live, now)
-        for live, room in self.lanes.served():
+        for live, room in self.books.lanes.served():
             self._start_calls(live, room, now)
 
     def _plan_on(self, live: Live, now: float) -> None:
         """Note when, and whether, the saga wants to start something next."""
         if live.state.outcome:
-            self.pass_on(live)
+            self.books.pass_on(live.id)
             return
+        if live.state.at_rest:
+            self.books.step_aside(live.id)
         wake_at = ready(live.state, now, 0).wake_at
         if wake_at is not None and wake_at != live.wake_at:
             live.wake_at = wake_at
             heappush(self._wakes, (wake_at, live.id))
-        if not self.stopping and self.live.get(live.id) is live and has_due(live.state, now):
-            self.lanes.add(live)
+        if not self.books.stopping and self.books.live.get(live.id) is live and has_due(live.state, now):
+            self.books.lanes.add(live)
 
     def _start_calls(self, live: Live, room: int, now: float) -> None:
-        if self.stopping or self.live.get(live.id) is not live:
+        if self.books.stopping or self.books.live.get(live.id) is not live:
             return
         before = len(live.state.in_flight)
         live.record(ready(live.state, now, room).record, now)
         started = len(live.state.in_flight) - before
         if started:
-            self.lanes.take(live, started)
-            self.touch(live)
+            self.books.lanes.take(live, started)
+            self.books.touch(live)
             self._plan_on(live, now)
 
-    def pass_on(self, live: Live) -> None:
-        """Free the resources of a saga that has ended; whoever can have them now is taken over."""
-        for saga in self.locks.release(live.id):
-            if saga in self.waiting and self.locks.is_free(saga):
-                self.waiting.discard(saga)
-                self.backlog.add(saga)
-        self.waiting.discard(live.id)
-
-    def forget(self, live: Live) -> None:
-        """Drop a saga that is not ours, with all that it was about to do."""
-        self.touched.pop(live.id, None)
-        self._release(live)
-
-    def rest(self, live: Live) -> None:
-        """Let a saga out of memory that rests, and tell whoever waits for it."""
-        self._release(live)
-        self.replies.rests(live.id)
-
-    def _release(self, live: Live) -> None:
-        self.live.pop(live.id, None)
-        self.lanes.drop(live)
-
     def _answer(self) -> None:
-        self.replies.give_answers()
-        if not self.backlog.is_empty:
+        self.books.replies.give_answers()
+        if not self.books.backlog.is_empty:
             return
-        if self.replies.awaits_recovery:
-            found = self.backlog
-            self.replies.give_recovered(
+        if self.books.replies.awaits_recovery:
+            found = self.books.backlog
+            self.books.replies.give_recovered(
                 Recovered(found.claimed, tuple(found.parked), tuple(found.unreadable))
             )
-        if not self.live:
-            self.replies.give_idle()
-
-    def pass_point(self, point: str) -> None:
-        """Pass a crash point."""
-        if self.hook is not None:
-            self.hook(point, None)
+        if not self.books.live:
+            self.books.replies.give_idle()
 
     def _fail(self, error: SledsagaError, messages: list[Message]) -> None:
         """Start nothing any more, and tell everybody why; what was left of the turn is refused."""
-        self.failure = error
+        self.books.failure = error
         logger.error("nothing more is started: {}", error)
-        self.replies.refuse_all(error)
+        self.books.replies.refuse_all(error)
         for message in messages:
             self._handle(message)
 
     def _stop(self, asked: Stop) -> None:
-        self.stopping = True
+        self.books.stopping = True
         self.left = self.left or asked.leave
         if asked.now:
-            for live in self.live.values():
+            for live in self.books.live.values():
                 self.flights.stop(live, STOPPING)
 
     def _end(self) -> None:
         self.ended = True
         self._refuse_drained()
-        self.replies.refuse_all(
-            self.failure or Stopping("the executor has stopped; the saga goes on when another one takes over")
+        self.books.replies.refuse_all(
+            self.books.failure
+            or Stopping("the executor has stopped; the saga goes on when another one takes over")
         )
         self.workers.close()
         self.over.set()
@@ -344,4 +266,4 @@ class Executor:
             except Empty:
                 return
             if not isinstance(message, Finished | Stop):
-                refuse(message.reply, self.failure or Stopping("the executor has stopped"))
+                refuse(message.reply, self.books.failure or Stopping("the executor has stopped"))

@@ -6,7 +6,7 @@ from sledsaga.core.dag import Plan
 from sledsaga.core.machine import State, replay
 from sledsaga.core.view import SagaView, view
 from sledsaga.errors import Conflict, LogCorrupt, NotFound
-from sledsaga.store.store import Store
+from sledsaga.store.store import SagaRow, Store
 
 SHOWN = 5
 
@@ -27,6 +27,17 @@ def read_view(store: Store, saga: str) -> SagaView:
     """Return the picture of a saga as the log tells it now; raises NotFound, LogCorrupt."""
     plan, state = load(store, saga)
     return view(saga, plan, state, key=store.row(saga).key)
+
+
+def find_row(store: Store, saga: str | None, key: str | None) -> SagaRow | None:
+    """Return the saga that was submitted with this key, or else the one of this id, or None."""
+    row = store.by_key(key) if key is not None else None
+    if row is not None or saga is None:
+        return row
+    try:
+        return store.row(saga)
+    except NotFound:
+        return None
 
 
 def resolve(store: Store, prefix: str) -> str:

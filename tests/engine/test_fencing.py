@@ -48,7 +48,7 @@ def test_the_loser_drops_the_saga_and_the_winner_goes_on(start: Start, gate: Gat
 
     waiter = threading.Thread(target=wait)
     waiter.start()
-    until(lambda: bool(old._loop.replies._waiters))
+    until(lambda: bool(old._loop.books.replies._waiters))
     new = start(one_step("held", lambda: None), store=store)
     assert new.recover().claimed == 1
     view = new.wait(saga, PATIENCE_S)
@@ -89,6 +89,35 @@ def test_the_calls_of_a_lost_saga_keep_their_room_until_they_end(start: Start, g
     gate.opened.set()
     assert old.wait(queued, PATIENCE_S).state == "succeeded"
     assert old.drain(PATIENCE_S)
+
+
+def test_a_call_from_before_the_loss_does_not_speak_for_the_saga(start: Start, gate: Gate) -> None:
+    """A saga that was lost and taken over again is not touched by what its old call came to."""
+    store, calls = MemoryStore(), list[int]()
+
+    def only() -> int:
+        calls.append(1)
+        number = len(calls)
+        if number == 1:
+            gate.stand()
+        else:
+            second.stand()
+        return number
+
+    second = Gate()
+    engine = start(one_step("twice", only), store=store)
+    saga = engine.submit("twice").id
+    gate.await_arrivals()
+    start(store=store, drive=False).command(saga, Command("pause", "me", "why"))
+    with pytest.raises(LostClaim):
+        engine.command(saga, Command("cancel", "me", "why"))
+    engine.command(saga, Command("resume", "me", "why"))
+    second.await_arrivals()
+    gate.opened.set()
+    until(lambda: engine._loop.books.flights.count == 1)
+    second.opened.set()
+    view = engine.wait(saga, PATIENCE_S)
+    assert (view.state, view.step("only").output) == ("succeeded", 2)
 
 
 @pytest.mark.parametrize(("name", "expected"), [("x", False), ("y", KeyConflict)])

@@ -160,7 +160,7 @@ def test_memory_is_bounded_by_live_and_all_are_finished(start: Start) -> None:
     held: list[int] = []
 
     async def only() -> None:
-        held.append(len(engine._loop.live))
+        held.append(len(engine._loop.books.live))
 
     recorder = start(one_step("small", only), drive=False)
     sagas = [recorder.submit("small").id for _ in range(5000)]
@@ -170,8 +170,10 @@ def test_memory_is_bounded_by_live_and_all_are_finished(start: Start) -> None:
     assert engine.idle(PATIENCE_S)
     assert max(held) <= 8
     assert states(engine, sagas + more) == {"succeeded"}
-    loop = engine._loop
-    assert not any((loop.live, loop.waiting, loop.replies._waiters, loop._wakes, loop.locks._wants))
+    books = engine._loop.books
+    assert not any(
+        (books.live, books.waiting, books.replies._waiters, engine._loop._wakes, books.locks._wants)
+    )
 
 
 @pytest.mark.parametrize(

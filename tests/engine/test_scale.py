@@ -13,7 +13,7 @@ import pytest
 from sledsaga.core.define import Operation, Step, operation, step
 from sledsaga.engine.engine import Engine
 from sledsaga.engine.limits import Limits
-from tests.engine.toys import NOTHING, Params, Start
+from tests.engine.toys import NOTHING, Params, Quiet, Start
 
 LONG_S = 60.0
 
@@ -78,6 +78,14 @@ def test_a_saga_of_thousands_of_steps_is_undone(start: Start, shape: Callable[[i
     view = engine.wait(engine.submit("large").id, LONG_S)
     assert view.state == "undone"
     assert {one.state for one in view.steps[:-1]} == {"undone"}
+
+
+def test_a_chain_costs_one_write_a_step(start: Start) -> None:
+    """The end of a step and the start of the next one are one write, as are submission and first start."""
+    store = Quiet()
+    engine = start(sized("chain", chain(20)), store=store)
+    assert engine.wait(engine.submit("chain").id, LONG_S).state == "succeeded"
+    assert len(store.batches) == 1 + 20
 
 
 class Lines:

@@ -13,6 +13,7 @@ from sledsaga.core.commands import Command
 from sledsaga.core.define import Operation, operation, step
 from sledsaga.engine.context import Context
 from sledsaga.engine.engine import Engine
+from sledsaga.engine.limits import Limits
 from sledsaga.errors import NotFound, SledsagaError, Stopping, UsageError, WaitTimedOut
 from sledsaga.store.memory import MemoryStore
 from tests.engine.toys import (
@@ -84,6 +85,18 @@ def test_a_drain_lets_finish_and_starts_nothing(start: Start, gate: Gate) -> Non
     assert calls == ["first", "second"]
 
 
+def test_a_drain_starts_nothing_that_queued_for_room(start: Start, gate: Gate) -> None:
+    """A saga that was only waiting for a thread is not begun when one becomes free during a drain."""
+    engine = start(waiting_at(gate), one_step("quick", lambda: None), limits=Limits(threads=1))
+    engine.submit("held")
+    gate.await_arrivals()
+    queued = engine.submit("quick").id
+    engine.drain(timeout_s=0.0)
+    gate.opened.set()
+    assert engine.drain(timeout_s=PATIENCE_S) is True
+    assert engine.view(queued).step("only").state == "pending"
+
+
 def test_nothing_new_is_taken_while_stopping(start: Start, gate: Gate) -> None:
     """While an engine drains, submissions are refused; who waits for a saga is told at the end."""
     engine = start(two(gate, []))
@@ -141,7 +154,7 @@ def test_a_call_that_never_ends_keeps_nobody(start: Start, gate: Gate) -> None:
     saga = engine.submit("two").id
     gate.await_arrivals()
     waiter = in_thread(lambda: engine.wait(saga))
-    until(lambda: bool(engine._loop.replies._waiters))
+    until(lambda: bool(engine._loop.books.replies._waiters))
     engine.close(timeout_s=0.01)
     assert isinstance(outcome(*waiter), Stopping)
     assert not engine._loop.thread.is_alive()
@@ -264,7 +277,7 @@ def test_who_gave_up_waiting_is_forgotten(start: Start, gate: Gate) -> None:
         with pytest.raises(WaitTimedOut, match="still running after 0"):
             engine.wait(saga, 0.0)
         assert engine.idle(0.0) is False
-    replies = engine._loop.replies
+    replies = engine._loop.books.replies
     until(lambda: saga in replies._waiters)
     assert len(replies._waiters[saga]) <= 1
     assert len(replies._idlers) <= 1

@@ -146,8 +146,10 @@ def test_everything_comes_to_rest_after_a_storm(start: Start, seed: int, live: i
         thread.join(PATIENCE_S)
     settle(engine, sagas)
     check(engine.store, sagas)
-    loop = engine._loop
-    assert not any((loop.live, loop.waiting, loop.replies._waiters, loop.locks._wants, loop.flights.count))
+    books = engine._loop.books
+    assert not any(
+        (books.live, books.waiting, books.replies._waiters, books.locks._wants, books.flights.count)
+    )
 
 
 class Cut:

@@ -190,4 +190,4 @@ def test_deadlines_of_ended_calls_do_not_pile_up(start: Start) -> None:
     for _ in range(300):
         engine.submit("quick")
     assert engine.idle(PATIENCE_S)
-    assert len(engine._loop.flights._deadlines) < 150
+    assert len(engine._loop.books.flights._deadlines) < 150
