@@ -13,11 +13,13 @@ from collections.abc import Iterator
 
 from sagas.steps.patience import patient
 from sledsaga.core.define import Conflicting, Model, Present, Probe
-from sledsaga.errors import NotFound
+from sledsaga.errors import CommandCancelled, CommandTimedOut, HostError, HostUnreachable, NotFound
 from sledsaga.hosts.sled import Sled
 
 INSTALLED = "/opt/oxide"
 """Where images are that came with the sled's own system: volatile, so it is the last place to look."""
+_NOT_OF_ONE_PLACE = (CommandCancelled, CommandTimedOut, HostUnreachable)
+"""Errors that say nothing about one disk, so another place does not make up for them."""
 
 
 class ImageWanted(Model):
@@ -41,13 +43,25 @@ class Image(Model):
 
 @patient
 def locate(sled: Sled, wanted: ImageWanted) -> Image:
-    """Find an image on this sled. Raises NotFound with all places that were looked at."""
-    places = [*_places(sled, wanted)]
+    """Find an image on this sled, on whichever disk answers.
+
+    Raises NotFound with all places that were looked at, HostError when one of them could not be looked at.
+    """
+    places, unread = [*_places(sled, wanted)], []
     for path in places:
-        found = sled.host.stat(path)
-        if found is not None and found.kind == "file":
-            return Image(path=path, sha256=wanted.sha256 or _digest(sled, path))
+        try:
+            found = sled.host.stat(path)
+            if found is not None and found.kind == "file":
+                return Image(path=path, sha256=wanted.sha256 or _digest(sled, path))
+        except _NOT_OF_ONE_PLACE:
+            raise
+        except HostError as error:
+            unread.append(str(error))
     what = f"artifact {wanted.sha256}" if wanted.sha256 else f"install image {wanted.file}"
+    if unread:
+        raise HostError(
+            f"{what} ({wanted.name}) was not found, and not all could be read: {'; '.join(unread)}"
+        )
     raise NotFound(
         f"{what} ({wanted.name}) is not on this sled; looked at {', '.join(places) or 'no internal disk'}"
     )
@@ -57,7 +71,7 @@ def probe(sled: Sled, wanted: ImageWanted) -> Probe:
     """Say where the image is, or that it is not on this sled."""
     try:
         return Present(locate(sled=sled, wanted=wanted), ours=False)
-    except NotFound as error:
+    except (HostError, NotFound) as error:
         return Conflicting(str(error))
 
 
