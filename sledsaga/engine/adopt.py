@@ -126,7 +126,7 @@ class Backlog:
             live = read_live(self._store, saga)
         except LogCorrupt as error:
             self.unreadable.append((saga, str(error)))
-            logger.error("saga {} cannot be read and is left alone: {}", saga, error)
+            logger.info("saga {} is left alone: {}", saga, error)  # `Recovered` tells
             live = None
         if live is None or live.state.outcome or (live.state.at_rest and live.state.parked is None):
             self._aside(saga)

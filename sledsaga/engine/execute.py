@@ -236,7 +236,7 @@ class Executor:
     def _fail(self, error: SledsagaError, messages: list[Message]) -> None:
         """Start nothing any more, and tell everybody why; what was left of the turn is refused."""
         self.books.failure = error
-        logger.error("nothing more is started: {}", error)
+        logger.info("nothing more is started: {}", error)  # who asks is told
         self.books.replies.refuse_all(error)
         for message in messages:
             self._handle(message)

@@ -29,7 +29,7 @@ from sledsaga.engine.workers import Workers
 TIMED_OUT, UNWINDING, STOPPING = "timed out", "cancelled: the saga unwinds", "the executor stops"
 LOST = "another executor claimed the saga"
 KEPT = 64  # deadlines of ended calls that are not worth a clean-up
-_Deadline = tuple[float, int, Live, Flight]
+_Deadline = tuple[float, int, Flight]  # no saga: it may have ended long before
 
 
 class Flights:
@@ -67,6 +67,7 @@ class Flights:
         if live.flights.get(flight.call.step) is not flight:
             return None
         del live.flights[flight.call.step]
+        flight.is_over = True
         self.count -= 1
         return _judge(flight, done.ending)
 
@@ -79,8 +80,8 @@ class Flights:
         """Stop every call whose time is over; return the seconds until the next one's is, or None."""
         now = time.monotonic()
         while self._deadlines and self._deadlines[0][0] <= now:
-            _, _, live, flight = heappop(self._deadlines)
-            if live.flights.get(flight.call.step) is flight:
+            _, _, flight = heappop(self._deadlines)
+            if not flight.is_over:
                 self._stop(flight, TIMED_OUT)
         return self._deadlines[0][0] - now if self._deadlines else None
 
@@ -91,15 +92,13 @@ class Flights:
         live.flights[call.step] = flight
         self.count += 1
         if context.deadline is not None:
-            self._watch((context.deadline, next(self._order), live, flight))
+            self._watch((context.deadline, next(self._order), flight))
         self._workers.start(job, lambda ending: self._post(Finished(live, flight, ending)))
 
     def _watch(self, deadline: _Deadline) -> None:
         """Keep a deadline; those of calls that ended long before theirs must not pile up."""
         if len(self._deadlines) > 2 * self.count + KEPT:
-            self._deadlines = [
-                one for one in self._deadlines if one[2].flights.get(one[3].call.step) is one[3]
-            ]
+            self._deadlines = [one for one in self._deadlines if not one[2].is_over]
             heapify(self._deadlines)
         heappush(self._deadlines, deadline)
 

@@ -18,11 +18,12 @@ from sledsaga.store.store import Append, Index, NewSaga
 
 @dataclass(slots=True)
 class Flight:
-    """A call in flight: the job, whether it was told to stop, and why."""
+    """A call in flight: the job, why it was told to stop, if it was, and whether it has ended."""
 
     call: Call
     job: Job
     stopped: str | None = None
+    is_over: bool = False
 
 
 @dataclass(slots=True, eq=False)

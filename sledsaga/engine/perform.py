@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -84,7 +86,7 @@ def perform(job: Job) -> Ending:
 async def perform_async(job: Job) -> Ending:
     """Call an `async def` step to its end, on the loop that it is awaited on."""
     try:
-        already = await asyncio.to_thread(_probe, job) if _must_probe(job) else None
+        already = await _probe_in_thread(job) if _must_probe(job) else None
         if already is not None:
             return already
         function = job.function
@@ -108,6 +110,27 @@ def _probe(job: Job) -> Ending | None:
     if isinstance(answer, Present) and answer.ours:
         return _ended(job, answer.output)
     return None
+
+
+async def _probe_in_thread(job: Job) -> Ending | None:
+    """Ask the probe in a daemon thread: one of asyncio's own would keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Ending | None] = loop.create_future()
+
+    def ask() -> None:
+        try:
+            found = _probe(job)
+        except BaseException as error:  # noqa: BLE001 - whatever a probe raises is how the call ended
+            found = ending_of(error)
+        with suppress(RuntimeError):  # the loop is gone, and with it who wanted to know
+            loop.call_soon_threadsafe(tell, found)
+
+    def tell(found: Ending | None) -> None:
+        if not answer.done():
+            answer.set_result(found)
+
+    threading.Thread(target=ask, name="sledsaga-probe", daemon=True).start()
+    return await answer
 
 
 def ask_probe(probe: Function, job: Job) -> object:

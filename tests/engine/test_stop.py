@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -290,3 +293,44 @@ def test_waiting_for_what_is_not_there(start: Start) -> None:
     """A saga that is not in the log is NotFound, not waited for."""
     with pytest.raises(NotFound):
         start().wait("nobody")
+
+
+HANGS = """
+import asyncio, threading
+from tests.engine.toys import new_engine, one_step
+from sledsaga.store.memory import MemoryStore
+
+began, asked = threading.Event(), threading.Event()
+
+def hang(event):
+    event.set()
+    threading.Event().wait()
+
+async def never():
+    began.set()
+    await asyncio.sleep(1e6)
+
+def probe():
+    hang(asked)
+
+store = MemoryStore()
+operations = [one_step("async", never, probe=probe), one_step("blocking", lambda: hang(began))]
+dead = new_engine(*operations, store=store)
+for name in ("async", "blocking"):
+    began.clear()
+    dead.submit(name)
+    began.wait()
+alive = new_engine(*operations, store=store)
+alive.recover()
+asked.wait()
+for engine in (alive, dead):
+    engine.close(now=True, timeout_s=0.01)
+"""
+
+
+def test_a_call_or_a_probe_that_never_ends_does_not_keep_the_process() -> None:
+    """A process ends although a step, and the probe of an async step, never return."""
+    root = str(Path(__file__).parents[2])
+    words = [sys.executable, "-c", HANGS]
+    ended = subprocess.run(words, cwd=root, capture_output=True, timeout=PATIENCE_S, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")

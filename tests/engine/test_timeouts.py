@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from sledsaga.core.define import Retry, irreversible, operation, step
 from sledsaga.core.events import StepDeferred
 from sledsaga.engine.context import Context
+from sledsaga.engine.live import Live
 from sledsaga.errors import Transient
 from sledsaga.hosts.host import HostCommand
 from sledsaga.hosts.local import LocalHost
@@ -191,3 +193,16 @@ def test_deadlines_of_ended_calls_do_not_pile_up(start: Start) -> None:
         engine.submit("quick")
     assert engine.idle(PATIENCE_S)
     assert len(engine._loop.books.flights._deadlines) < 150
+
+
+def test_a_deadline_keeps_no_ended_saga_in_memory(start: Start) -> None:
+    """A time limit of an hour does not hold a saga, with its state and its DAG, for an hour."""
+
+    async def only() -> None: ...
+
+    engine = start(one_step("quick", only, timeout_s=3600.0))
+    sagas = {engine.wait(engine.submit("quick").id, PATIENCE_S).id for _ in range(40)}
+    assert engine.idle(PATIENCE_S)
+    gc.collect()
+    held = sum(isinstance(one, Live) and one.id in sagas for one in gc.get_objects())
+    assert held <= 2  # those of the last turn
