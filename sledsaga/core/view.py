@@ -13,10 +13,12 @@ from sledsaga.core import events as ev
 from sledsaga.core.commands import Verb, allowed, allowed_for
 from sledsaga.core.dag import Dag, Plan
 from sledsaga.core.machine import State, Status, Times
+from sledsaga.errors import LogCorrupt
 
 SagaState = Literal["waiting", "running", "unwinding", "paused", "stuck", "succeeded", "undone", "abandoned"]
 Direction = Literal["forward", "unwinding"]
 ENDED: frozenset[SagaState] = frozenset({"succeeded", "undone", "abandoned"})
+LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 LEAVES_NOTHING = frozenset({Status.PENDING, Status.UNDONE, Status.FAILED_CLEAN})
 
 
@@ -157,7 +159,7 @@ def leftovers(state: State) -> tuple[str, ...]:
 
 
 def event_to_json(recorded: ev.Recorded, dag: Dag) -> dict[str, Any]:
-    """Return one event as JSON: `seq, at, epoch, type, step` and what is its own."""
+    """Return one event as JSON: `seq, at, epoch, type, step` and what is its own; raises LogCorrupt."""
     event = recorded.event
     fields = {name: getattr(event, name) for name in type(event).__dataclass_fields__}
     step = fields.pop("step", None)
@@ -169,14 +171,22 @@ def event_to_json(recorded: ev.Recorded, dag: Dag) -> dict[str, Any]:
     }
     if "next_at" in fields:
         fields["next_at"] = rfc3339(fields["next_at"])
+    if step is not None and not 0 <= step < len(dag.steps):
+        msg = f"event {recorded.seq} ({head['type']}) names step {step}; the saga has {len(dag.steps)}"
+        raise LogCorrupt(msg)
     return head | {"step": None if step is None else dag.steps[step].path} | fields
 
 
 def rfc3339(at: float | None) -> str | None:
-    """Return seconds since 1970 as RFC 3339 in UTC, with microseconds; None stays None."""
+    """Return seconds since 1970 as RFC 3339 in UTC, with microseconds; None stays None.
+
+    What is later than the year 9999, which has no form there, is shown as its last second.
+    """
     if at is None:
         return None
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(min(at, LATEST), UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    )
 
 
 def _step_view(state: State, dag: Dag, index: int) -> StepView:

@@ -203,3 +203,9 @@ def test_all_events_have_one_head() -> None:
 def test_no_time_is_no_text() -> None:
     """A time that is not known is null."""
     assert rfc3339(None) is None
+
+
+@pytest.mark.parametrize("at", [1e12, 1e300])
+def test_a_time_beyond_all_calendars_is_shown_as_the_last_one(at: float) -> None:
+    """A wait of thousands of years is allowed, so what shows its end must not break on it."""
+    assert rfc3339(at) == "9999-12-31T23:59:59.000000Z"
