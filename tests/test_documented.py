@@ -19,7 +19,7 @@ import sledsaga
 from sledsaga.check.diagram import blocks, put_into
 from sledsaga.cli.root import root
 from sledsaga.core.commands import VERBS
-from sledsaga.core.machine import Status
+from sledsaga.core.state import Status
 from sledsaga.core.view import SagaState
 from sledsaga.web.app import ROUTES
 from sledsaga.web.problems import HTTP_PROBLEMS, PROBLEMS, code_of

@@ -20,7 +20,8 @@ from sledsaga.check.explore import Bounds, World, begin
 from sledsaga.core import events as ev
 from sledsaga.core.dag import Dag, DagStep, Policy, make_dag
 from sledsaga.core.define import Retry
-from sledsaga.core.machine import TRANSITIONS, Status
+from sledsaga.core.machine import TRANSITIONS
+from sledsaga.core.state import Status
 from sledsaga.core.view import ENDED, saga_state
 
 START: Final = "[*]"

@@ -13,9 +13,10 @@ from itertools import product
 from sledsaga.core import events as ev
 from sledsaga.core.commands import Command, Verb, decide
 from sledsaga.core.dag import Dag, DagStep, Policy, UndoKind, make_dag
-from sledsaga.core.machine import State, apply, new_state
-from sledsaga.core.outcomes import Ending, Succeeded, Undone, conclude
+from sledsaga.core.endings import Ending, Succeeded, Undone, conclude
+from sledsaga.core.machine import apply, new_state
 from sledsaga.core.ready import ready
+from sledsaga.core.state import State
 
 PLAIN = Policy()
 

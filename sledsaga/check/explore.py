@@ -21,15 +21,16 @@ from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import dataclass, field, replace
 
+from sledsaga.core import endings, machine
 from sledsaga.core import events as ev
-from sledsaga.core import machine, outcomes
 from sledsaga.core import ready as readiness
 from sledsaga.core.commands import STEP_VERBS, VERBS, Command, Verb, allowed, allowed_for, decide
 from sledsaga.core.dag import Dag
+from sledsaga.core.endings import CleanFailure, Ending, Failed, Succeeded, TransientFailure, Undone
 from sledsaga.core.invariants import Judge, breaches
-from sledsaga.core.machine import Call, State, new_state
-from sledsaga.core.outcomes import CleanFailure, Ending, Failed, Succeeded, TransientFailure, Undone
+from sledsaga.core.machine import new_state
 from sledsaga.core.ready import Ready
+from sledsaga.core.state import Call, State
 from sledsaga.errors import LogCorrupt
 
 ENDINGS: dict[str, tuple[Ending, ...]] = {
@@ -44,7 +45,7 @@ class Parts:
 
     apply: Callable[[State, ev.Recorded], None] = machine.apply
     ready: Callable[[State, float], Ready] = readiness.ready
-    conclude: Callable[[State, Call, Ending, float], ev.Event] = outcomes.conclude
+    conclude: Callable[[State, Call, Ending, float], ev.Event] = endings.conclude
     decide: Callable[[State, Command], tuple[ev.Event, ...]] = decide
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from sledsaga.core import events as ev
-from sledsaga.core.machine import State, Status
+from sledsaga.core.state import State, Status
 from sledsaga.errors import NotFound, Refused, UsageError
 
 Verb = Literal["pause", "resume", "cancel", "retry", "skip", "retry-undo", "skip-undo", "abandon"]

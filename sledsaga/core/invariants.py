@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from sledsaga.core import events as ev
 from sledsaga.core.dag import Dag
-from sledsaga.core.machine import UNWINDING, State, Status
+from sledsaga.core.machine import UNWINDING
+from sledsaga.core.state import State, Status
 
 DONE = frozenset({Status.SUCCEEDED, Status.SKIPPED})
 FLYING = frozenset({Status.RUNNING, Status.UNDOING})

@@ -28,20 +28,6 @@ from sledsaga.core.dag import Dag
 from sledsaga.core.state import Call, State, Status, Times
 from sledsaga.errors import LogCorrupt
 
-__all__ = [
-    "TRANSITIONS",
-    "UNWINDING",
-    "Call",
-    "State",
-    "Status",
-    "Times",
-    "apply",
-    "ending",
-    "needs_redo",
-    "new_state",
-    "replay",
-]
-
 S = Status
 TRANSITIONS: dict[type[ev.Event], dict[Status, Status]] = {
     ev.StepStarted: {S.PENDING: S.RUNNING, S.BACKING_OFF: S.RUNNING, S.IN_DOUBT: S.RUNNING},
@@ -400,12 +386,12 @@ def _untimely(state: State, event: ev.Event) -> str:
             return "the saga unwinds already" if state.unwinding else "a pivot has started"
         case ev.Abandoned() if state.in_flight:
             return "a step is running"
-        case ev.Ended(outcome) if outcome != ending(state):
+        case ev.Ended(outcome) if outcome != due_outcome(state):
             return f"{outcome} is not how the saga stands"
     return ""
 
 
-def ending(state: State) -> ev.Outcome | None:
+def due_outcome(state: State) -> ev.Outcome | None:
     """Return how the saga ends if it ends now, or None while something is left to do."""
     if state.abandoned:
         return "abandoned"

@@ -18,7 +18,8 @@ from itertools import islice
 
 from sledsaga.core import events as ev
 from sledsaga.core import unwind
-from sledsaga.core.machine import Call, State, Status, ending
+from sledsaga.core.machine import due_outcome
+from sledsaga.core.state import Call, State, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def ready(state: State, now: float, room: int | None = None) -> Ready:
     """Say what to record and what must be in flight; records nothing when there is nothing to do."""
     if state.outcome is not None:
         return Ready((), {}, None, state.outcome)
-    end = ending(state)
+    end = due_outcome(state)
     if end is not None and (end == "abandoned" or state.parked is None):
         return Ready((ev.Ended(end),), state.run, None, None)
     if held(state):

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sledsaga.core import events as ev
-from sledsaga.core.machine import State, Status, needs_redo
+from sledsaga.core.machine import needs_redo
+from sledsaga.core.state import State, Status
 
 
 def starts(state: State, now: float) -> Iterator[ev.Event]:

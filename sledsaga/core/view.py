@@ -12,7 +12,7 @@ from typing import Any, Literal
 from sledsaga.core import events as ev
 from sledsaga.core.commands import Verb, allowed, allowed_for
 from sledsaga.core.dag import Dag, Plan
-from sledsaga.core.machine import State, Status, Times
+from sledsaga.core.state import State, Status, Times
 from sledsaga.errors import LogCorrupt
 
 SagaState = Literal["waiting", "running", "unwinding", "paused", "stuck", "succeeded", "undone", "abandoned"]

@@ -21,7 +21,7 @@ from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 
 from sledsaga.core.define import Lock
-from sledsaga.core.outcomes import conclude
+from sledsaga.core.endings import conclude
 from sledsaga.core.ready import has_due, ready
 from sledsaga.engine import intake, record
 from sledsaga.engine.books import Books

@@ -18,8 +18,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
-from sledsaga.core.machine import Call
-from sledsaga.core.outcomes import CleanFailure, Ending, Failed, Succeeded, TransientFailure, Undone
+from sledsaga.core.endings import CleanFailure, Ending, Failed, Succeeded, TransientFailure, Undone
+from sledsaga.core.state import Call
 from sledsaga.engine.context import Context, Note
 from sledsaga.engine.live import Flight, Live
 from sledsaga.engine.messages import Finished

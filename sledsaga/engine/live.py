@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from sledsaga.core import events as ev
 from sledsaga.core.bind import Bound, stored_inputs
 from sledsaga.core.dag import Plan
-from sledsaga.core.machine import Call, State, apply
+from sledsaga.core.machine import apply
+from sledsaga.core.state import Call, State
 from sledsaga.core.view import direction, saga_state
 from sledsaga.engine.context import Context
 from sledsaga.engine.perform import Job

@@ -9,7 +9,7 @@ from sledsaga.core import events as ev
 from sledsaga.core.bind import Bound
 from sledsaga.core.commands import Command
 from sledsaga.core.dag import Plan
-from sledsaga.core.outcomes import Ending
+from sledsaga.core.endings import Ending
 from sledsaga.core.view import SagaView
 from sledsaga.engine.live import Flight, Live
 

@@ -19,8 +19,8 @@ from typing import Any
 
 from sledsaga.core.bind import BoundStep, Function
 from sledsaga.core.define import Present
+from sledsaga.core.endings import CleanFailure, Ending, Failed, Succeeded, TransientFailure, Undone
 from sledsaga.core.events import Json
-from sledsaga.core.outcomes import CleanFailure, Ending, Failed, Succeeded, TransientFailure, Undone
 from sledsaga.engine.context import Context
 from sledsaga.errors import FailedClean, Transient
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sledsaga.core.dag import Plan
-from sledsaga.core.machine import State, replay
+from sledsaga.core.machine import replay
+from sledsaga.core.state import State
 from sledsaga.core.view import SagaView, view
 from sledsaga.errors import Conflict, LogCorrupt, NotFound
 from sledsaga.store.store import SagaRow, Store

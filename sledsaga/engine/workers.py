@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from sledsaga.core.outcomes import Ending, Failed
+from sledsaga.core.endings import Ending, Failed
 from sledsaga.engine.diagnostics import logger
 from sledsaga.engine.perform import Job, perform, perform_async
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sledsaga.core.machine import Status
+from sledsaga.core.state import Status
 from sledsaga.core.view import ENDED, SagaView, StepView, StuckView, rfc3339
 from sledsaga.store.store import LockRow, SagaRow
 

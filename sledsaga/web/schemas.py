@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from sledsaga.core.commands import REASON_CHARS_MAX, VERBS
-from sledsaga.core.machine import Status
+from sledsaga.core.state import Status
 from sledsaga.core.view import Direction, SagaState
 
 Schema = dict[str, Any]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sledsaga.cli.graph import FILLS, Box, Drawing, dot, mermaid, svg
 from sledsaga.cli.svg import BOX_HEIGHT, layout
-from sledsaga.core.machine import Status
+from sledsaga.core.state import Status
 
 Line = Callable[..., Any]
 NASTY = Drawing(

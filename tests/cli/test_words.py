@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sledsaga.cli import words
 from sledsaga.cli.codes import STATES as CODES
 from sledsaga.core.events import CODES as CODES_OF_EVENTS
-from sledsaga.core.machine import Status
+from sledsaga.core.state import Status
 from sledsaga.core.view import SagaState
 from sledsaga.engine.ids import new_id
 

@@ -11,7 +11,7 @@ from sledsaga.core import events as ev
 from sledsaga.core.commands import VERBS, Command, allowed, allowed_for, decide
 from sledsaga.core.dag import Policy
 from sledsaga.core.define import Retry
-from sledsaga.core.outcomes import CleanFailure, Failed, Succeeded, TransientFailure
+from sledsaga.core.endings import CleanFailure, Failed, Succeeded, TransientFailure
 from sledsaga.errors import NotFound, Refused, UsageError
 
 ONE = Policy(undo_retry=Retry(1))

@@ -12,9 +12,10 @@ import pytest
 from sledsaga.check.drive import Driven, shape
 from sledsaga.core import events as ev
 from sledsaga.core.dag import Policy
-from sledsaga.core.machine import Status, apply, new_state
-from sledsaga.core.outcomes import CleanFailure, Failed, Succeeded, Undone, conclude
+from sledsaga.core.endings import CleanFailure, Failed, Succeeded, Undone, conclude
+from sledsaga.core.machine import apply, new_state
 from sledsaga.core.ready import ready
+from sledsaga.core.state import Status
 
 
 def chain(size: int) -> dict[str, str]:

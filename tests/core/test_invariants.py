@@ -10,7 +10,7 @@ from sledsaga.check.drive import Driven, shape
 from sledsaga.core import events as ev
 from sledsaga.core.dag import Dag, Policy
 from sledsaga.core.invariants import breaches, log_breaches
-from sledsaga.core.machine import Call, State, Status
+from sledsaga.core.state import Call, State, Status
 
 CHAIN = shape({"a": "", "b": "a"})
 

@@ -11,8 +11,9 @@ from sledsaga.check.drive import Driven, shape
 from sledsaga.core import events as ev
 from sledsaga.core.dag import Policy
 from sledsaga.core.define import Retry
-from sledsaga.core.machine import TRANSITIONS, UNWINDING, State, Status, apply, replay
-from sledsaga.core.outcomes import CleanFailure, Failed, Succeeded, TransientFailure, Undone
+from sledsaga.core.endings import CleanFailure, Failed, Succeeded, TransientFailure, Undone
+from sledsaga.core.machine import TRANSITIONS, UNWINDING, apply, replay
+from sledsaga.core.state import State, Status
 from sledsaga.errors import LogCorrupt
 
 TWICE = Policy(retry=Retry(3), undo_retry=Retry(2))

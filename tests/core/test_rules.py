@@ -6,10 +6,10 @@ from sledsaga.check.drive import Driven, shape
 from sledsaga.core import events as ev
 from sledsaga.core.dag import Policy
 from sledsaga.core.define import Retry
-from sledsaga.core.machine import Call
-from sledsaga.core.outcomes import CleanFailure, Failed, Succeeded, TransientFailure, Undone
+from sledsaga.core.endings import CleanFailure, Failed, Succeeded, TransientFailure, Undone
 from sledsaga.core.plan import plan
 from sledsaga.core.ready import ready
+from sledsaga.core.state import Call
 from sledsaga.core.view import saga_state, view
 
 ONE_UNDO = Policy(undo_retry=Retry(1))

@@ -10,7 +10,7 @@ from sledsaga.check.drive import Driven, shape
 from sledsaga.core import events as ev
 from sledsaga.core.dag import Dag, Known, Plan, Policy
 from sledsaga.core.define import Retry, exclusive
-from sledsaga.core.outcomes import CleanFailure, Failed, Succeeded, TransientFailure
+from sledsaga.core.endings import CleanFailure, Failed, Succeeded, TransientFailure
 from sledsaga.core.view import event_to_json, leftovers, rfc3339, view
 
 POLICY = Policy(retry=Retry(2), undo_retry=Retry(1))

@@ -19,9 +19,9 @@ from sledsaga.core import events as ev
 from sledsaga.core import machine
 from sledsaga.core.dag import UNDO_KINDS, Dag, Policy
 from sledsaga.core.define import Retry
-from sledsaga.core.machine import State, Status
-from sledsaga.core.outcomes import conclude
+from sledsaga.core.endings import conclude
 from sledsaga.core.ready import Ready, ready
+from sledsaga.core.state import Call, State, Status
 
 RETRIES = Policy(retry=Retry(2), undo_retry=Retry(1))
 PLAIN = Policy(undo_retry=Retry(1))
@@ -247,7 +247,7 @@ def restless(state: State, now: float) -> Ready:
 def unrecorded(state: State, now: float) -> Ready:
     """Have a call in flight before its start is in the log."""
     wish = ready(state, now)
-    early = {e.step: machine.Call(e.step, "do", 1) for e in wish.record if isinstance(e, ev.StepStarted)}
+    early = {e.step: Call(e.step, "do", 1) for e in wish.record if isinstance(e, ev.StepStarted)}
     return replace(wish, run={**wish.run, **early})
 
 

@@ -10,8 +10,7 @@ from sledsaga.check.drive import Driven, shape
 from sledsaga.core import events as ev
 from sledsaga.core.dag import Policy
 from sledsaga.core.define import Retry
-from sledsaga.core.machine import Call
-from sledsaga.core.outcomes import (
+from sledsaga.core.endings import (
     ERROR_CHARS_MAX,
     CleanFailure,
     Ending,
@@ -21,6 +20,7 @@ from sledsaga.core.outcomes import (
     Undone,
     conclude,
 )
+from sledsaga.core.state import Call
 
 THRICE = Retry(attempts=3, backoff_s=2.0, factor=2.0)
 POLICY = Policy(retry=THRICE, undo_retry=THRICE)

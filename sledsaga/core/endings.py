@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sledsaga.core import events as ev
 from sledsaga.core.define import Retry
-from sledsaga.core.machine import Call, State
+from sledsaga.core.state import Call, State
 
 ERROR_CHARS_MAX = 4000
 
