@@ -281,3 +281,16 @@ def test_who_may_share_a_pool(library: dict[str, Any]) -> None:
     }
     held = {lock.resource: lock.mode for lock in plan(PROVISION_CRDB, library["provision"]).locks}
     assert held[f"pool:{POOL}"] == "exclusive"
+
+
+def test_nothing_is_destroyed_by_force(labs: Labs, library: dict[str, Any]) -> None:
+    """Each destroy of an undo names one thing that the same saga created, and has no option at all."""
+    lab = labs("blank")
+    count = lab.sim.changes()
+    params = library["provision"] | {"disk": library["format"]["disk"]}
+    view = lab.run("provision-crdb", params, change=failing_at("record", library, lambda: None))
+    assert view.state == "undone", why(view)
+    ran = [entry.argv for entry in lab.sim.journal(after=count)]
+    created = {argv[-1] for argv in ran if argv[:2] == ("zfs", "create")} | {POOL}
+    destroyed = [argv[2:] for argv in ran if argv[1:2] == ("destroy",)]
+    assert sorted(destroyed) == sorted((name,) for name in created)
