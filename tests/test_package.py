@@ -57,3 +57,12 @@ def test_the_wheel_announces_command_and_catalog(wheel: Path) -> None:
     text = zipfile.ZipFile(wheel).read(path).decode()
     assert "sledsaga = sledsaga.cli.main:main" in text
     assert "[sledsaga.operations]\ncatalog = sagas:CATALOG" in text
+
+
+def test_importing_the_package_costs_next_to_nothing() -> None:
+    """`import sledsaga` loads nothing of it but the names, and no library that is not Python's own."""
+    code = "import sys; before = {*sys.modules}; import sledsaga; print(*({*sys.modules} - before))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    loaded = set(run.stdout.split())
+    assert {name for name in loaded if name.split(".")[0] not in sys.stdlib_module_names} == {"sledsaga"}
+    assert "asyncio" not in loaded

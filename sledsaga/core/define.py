@@ -82,12 +82,12 @@ class Irreversible:
 
 
 def no_undo(why: str) -> NoUndo:
-    """Say that a step leaves nothing that an unwinding saga must take away."""
+    """Say that a step leaves nothing to be taken away; raises InvalidPlan when the reason is empty."""
     return NoUndo(_reason(why))
 
 
 def irreversible(why: str) -> Irreversible:
-    """Say that a step is a pivot: after its start the saga only goes forward."""
+    """Say that a step is a pivot: after its start the saga only goes forward. Raises as `no_undo` does."""
     return Irreversible(_reason(why))
 
 
@@ -195,9 +195,16 @@ def step(
 ) -> Step:
     """Make a step of a function; its name is the function's unless one is given.
 
+    `do` returns the step's output (anything that JSON can hold), and says by FailedClean or Transient how it
+    failed. `undo` returns nothing and must bear that there is nothing to undo. `probe` returns a Probe and
+    changes nothing. All three are `def` or `async def` and get their inputs by name. `retry` is used for
+    Transient and for time that is over, and past a pivot for any failure; `undo_retry` for any failure.
+    `timeout_s` and `undo_timeout_s` are seconds a call; None means no limit.
+
     `after` orders without data. `inputs` binds parameters whose name is no step's. `cancellable` means
     that `do` ends soon when `ctx.cancelled` is set, so that unwinding need not wait for it.
     `undo_needs_output` makes a step that was in doubt run again before it is undone.
+
     Raises InvalidName for a name that breaks the grammar, InvalidPlan for a bad timeout.
     """
     for seconds in (timeout_s, undo_timeout_s):
@@ -243,12 +250,12 @@ class Lock:
 
 
 def exclusive(resource: str) -> Lock:
-    """Need the resource alone."""
+    """Need the resource, `kind:name`, alone; raises InvalidName."""
     return Lock(resource, "exclusive")
 
 
 def shared(resource: str) -> Lock:
-    """Need the resource together with other sagas that share it."""
+    """Need the resource, `kind:name`, together with other sagas that share it; raises InvalidName."""
     return Lock(resource, "shared")
 
 
@@ -275,7 +282,7 @@ def nest(
 
     `params` makes the inner params from the outer ones, or is the output of an outer step (then the
     inner DAG must not depend on its params). A parameter named `name` receives the output of the
-    inner step `output`, or of the inner DAG's only last step.
+    inner step `output`, or of the inner DAG's only last step. Raises InvalidName.
     """
     afters = (after,) if isinstance(after, str) else tuple(after)
     return Nested(check_name(name, "step"), inner, params, afters, output)
