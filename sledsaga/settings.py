@@ -70,9 +70,18 @@ def _log_url(setting: Setting) -> str:
     return setting.value if URL.match(setting.value) else f"{SQLITE}{setting.value}"
 
 
+def _sled_url(setting: Setting) -> str:
+    kind, _, rest = setting.value.partition(":")
+    if (kind == "sim" and rest.partition("?")[0]) or setting.value == "local:":
+        return setting.value
+    raise UsageError(
+        f"{setting.origin}: {setting.value!r} is no sled: sim:PATH is expected, or local: for this machine"
+    )
+
+
 ROWS: Final[dict[str, Row]] = {
     "db": Row("SLEDSAGA_DB", f"{SQLITE}.sledsaga/log.db", "--db", _log_url),
-    "sled": Row("SLEDSAGA_SLED", "sim:.sledsaga/sled", "--sled"),
+    "sled": Row("SLEDSAGA_SLED", "sim:.sledsaga/sled", "--sled", _sled_url),
     "catalog": Row("SLEDSAGA_CATALOG", ""),
     "log_level": Row("SLEDSAGA_LOG", "warning", "-v", _one_of(*LEVELS)),
     "log_format": Row("SLEDSAGA_LOG_FORMAT", "text", None, _one_of(*FORMATS)),

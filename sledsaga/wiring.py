@@ -91,6 +91,8 @@ def log_path(settings: Settings) -> Path | None:
         raise UsageError(
             f"{settings.db.origin}: {path} is a folder; name a file in it, such as {path}/log.db"
         )
+    if path is not None and path.exists() and not path.is_file():
+        raise UsageError(f"{settings.db.origin}: {path} is a device or a pipe; name a file")
     return path
 
 
@@ -109,7 +111,7 @@ def holder(settings: Settings) -> Holder | None:
 
 
 def open_reader(settings: Settings | None = None) -> Store:
-    """Open the log for reading only; one that is not there yet reads as empty.
+    """Open the log for reading only; one that is not there yet, or that nobody has begun, reads as empty.
 
     Raises LogUnavailable, LogCorrupt, SchemaMismatch, UsageError.
     """
@@ -117,9 +119,15 @@ def open_reader(settings: Settings | None = None) -> Store:
 
     settings = settings or resolve()
     path = log_path(settings)
-    if path is None or not path.exists():
+    if path is None or not path.exists() or _is_empty(path):
         return open_store("memory:")
     return open_store(settings.db.value, create=False, read_only=True)
+
+
+def _is_empty(path: Path) -> bool:
+    from sledsaga.store.sqlite import is_empty
+
+    return is_empty(path)
 
 
 @contextmanager
@@ -165,6 +173,7 @@ def _locked(settings: Settings, executor: str) -> Iterator[None]:
     if path is None:
         yield
         return
+    open_reader(settings).close()  # what is no log of ours is refused with nothing left beside it
     with OsLock.acquire(path, executor=executor, socket=str(socket_path(path))):
         yield
 

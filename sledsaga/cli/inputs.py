@@ -123,6 +123,8 @@ def _parse_toml(text: str) -> object:
 def _parse_any(text: str) -> object:
     if text.lstrip()[:1] in ("{", "["):
         return _parse_json(text)
+    if not text.strip():  # whoever should have written it has failed; TOML would take it
+        return None
     try:
         return _parse_toml(text)
     except ValueError:

@@ -34,8 +34,9 @@ def current(desk: Desk) -> None:
     if desk.terminal.as_json:
         desk.terminal.json({"v": 1, "path": str(path), "current": found, "head": needed})
         return
-    way_on = "" if found == needed else f"; this program needs {needed}: `sledsaga db upgrade`"
-    desk.terminal.show(f"{path}: schema {found}{way_on}")
+    way_on = "`sledsaga db upgrade`" if migrate.is_older(found) else "a newer program made it, use that one"
+    need = "" if found == needed else f"; this program needs {needed}: {way_on}"
+    desk.terminal.show(f"{path}: schema {found}{need}")
 
 
 @verb(db, "upgrade")
@@ -58,7 +59,10 @@ def upgrade(desk: Desk) -> None:
 
 @verb(db, "check")
 def check(desk: Desk) -> None:
-    """Compare the log's tables with those that this program needs. Writes nothing; 9 when they differ."""
+    """Compare the log's tables with those that this program needs, and look for damage.
+
+    Reads the whole file and writes nothing; ends with 9 when something is wrong.
+    """
     from sledsaga.store import migrate
 
     path = _path(desk)
@@ -69,5 +73,5 @@ def check(desk: Desk) -> None:
         desk.terminal.show(*(found or (f"{path}: as it should be",)))
     if found:
         raise SchemaMismatch(
-            f"log {path} differs in {len(found)} places; `sledsaga db upgrade`, or restore it"
+            f"log {path} is not as it should be in {len(found)} places; `sledsaga db upgrade`, or restore it"
         )

@@ -17,7 +17,7 @@ from sledsaga.cli.follow import Picture, Pulse, at_rest, deadline_of, follow, pi
 from sledsaga.cli.root import root
 from sledsaga.cli.show import short_ids, show_rows, show_saga
 from sledsaga.cli.words import STATES as LOOKS
-from sledsaga.cli.words import clean, moment
+from sledsaga.cli.words import clean, moment, one_line
 
 if TYPE_CHECKING:
     from sledsaga.core.view import SagaView
@@ -85,7 +85,7 @@ def list_sagas(
     if rows or desk.terminal.as_json:
         show_rows(desk, rows, time.time())
     else:
-        desk.terminal.say(f"sledsaga: no sagas here; the log is {desk.settings.db.value}")
+        desk.terminal.say(f"sledsaga: no sagas here; the log is {one_line(desk.settings.db.value)}")
     if any(row.state in MOVING for row in rows) and wiring.holder(desk.settings) is None:
         desk.terminal.say("sledsaga: nobody drives what is unfinished; `sledsaga recover` does")
     if token:

@@ -45,11 +45,13 @@ def run_line(argv: list[str]) -> int:
         return end.exit_code
     except click.ClickException as error:
         return _say_misuse(error)
-    except (KeyboardInterrupt, EOFError, click.Abort) as error:
+    except (KeyboardInterrupt, click.Abort) as error:
         return _say(": ".join(filter(None, ["interrupted", str(error)])), INTERRUPTED)
     except BrokenPipeError:
         return _pipe_closed()
-    except (SledsagaError, PermissionError) as error:
+    except PermissionError as error:
+        return _say(_denied(error), code_of(error), trace=_wants_trace(argv))
+    except SledsagaError as error:
         return _say(str(error) or type(error).__name__, code_of(error), trace=_wants_trace(argv))
     except Exception as error:  # noqa: BLE001 - a mistake of ours shall be a line, not a page
         what = f"unexpected {type(error).__name__}: {error}"
@@ -73,6 +75,12 @@ def _say(text: str, code: int, *, hint: str = "", trace: bool = False) -> int:
     tail = f" ({hint})" if hint and not trace else ""
     click.echo(f"sledsaga: {one_line(text)}{tail}", err=True)
     return code
+
+
+def _denied(error: PermissionError) -> str:
+    if error.filename is None:
+        return str(error)
+    return f"{error.filename}: access was denied: ask as the user whose it is, or have access given to you"
 
 
 def _say_misuse(error: click.ClickException) -> int:

@@ -38,7 +38,7 @@ def serve(desk: Desk) -> None:
         notify(f"READY=1\nSTATUS=driving {found.claimed} sagas")
         _announce(desk, engine, found.claimed)
         for saga, why in found.unreadable:
-            desk.terminal.say(f"sledsaga: saga {saga} cannot be read and is left alone: {why}")
+            desk.terminal.say(f"sledsaga: saga {saga} is left alone: {why}")
         while not stop.wait(LOOK_S):
             if engine.failure is not None:
                 raise engine.failure

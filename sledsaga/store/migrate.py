@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PACKAGE: Final = Path(__file__).parent.parent
 PLACES: Final = (PACKAGE / "_migrations", PACKAGE.parent / "migrations")
+DAMAGES: Final = 20  # of each kind; who reads more than that restores a copy
 
 
 def folder() -> Path:
@@ -40,6 +41,11 @@ def folder() -> Path:
 def head() -> str:
     """Return the revision of the schema that this program needs."""
     return HEAD
+
+
+def is_older(revision: str) -> bool:
+    """Tell whether a log of this revision can be upgraded."""
+    return revision in REVISIONS[:-1]
 
 
 def current(path: Path) -> str:
@@ -58,12 +64,10 @@ def upgrade(path: Path, *, executor: str = "db upgrade") -> tuple[str, ...]:
     """
     from alembic import command
 
+    _check_known(path, current(path))  # what is refused is not touched: opening to write changes a file
     with OsLock.acquire(path, executor=executor), _opened(path, "rw") as connection:
         found = read_schema(connection, path)
-        if found not in REVISIONS:
-            raise SchemaMismatch(
-                f"log {path} has schema {found}, this program knows {HEAD}; a newer one made it: use that"
-            )
+        _check_known(path, found)
         command.upgrade(_config(connection), "head")
         if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first():
             raise LogCorrupt(
@@ -72,8 +76,15 @@ def upgrade(path: Path, *, executor: str = "db upgrade") -> tuple[str, ...]:
         return REVISIONS[REVISIONS.index(found) + 1 :]
 
 
+def _check_known(path: Path, found: str) -> None:
+    if found not in REVISIONS:
+        raise SchemaMismatch(
+            f"log {path} has schema {found}, this program knows {HEAD}; a newer one made it: use that"
+        )
+
+
 def check(path: Path) -> tuple[str, ...]:
-    """Compare the schema of the log at `path` with the program's tables; return the differences.
+    """Return what is wrong with the log at `path`: tables that are not the program's, and damage.
 
     Raises LogUnavailable, LogCorrupt, SchemaMismatch.
     """
@@ -81,9 +92,22 @@ def check(path: Path) -> tuple[str, ...]:
     from alembic.migration import MigrationContext
 
     with _opened(path, "ro") as connection:
-        read_schema(connection, path)
+        found = read_schema(connection, path)
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return tuple(str(difference) for difference in compare_metadata(context, METADATA))
+        return (
+            *([] if found == HEAD else [f"it has schema {found}; this program needs {HEAD}"]),
+            *(str(difference) for difference in compare_metadata(context, METADATA)),
+            *_damages(connection),
+        )
+
+
+def _damages(connection: Connection) -> Iterator[str]:
+    """Yield what SQLite finds wrong with the file, and rows that belong to nothing."""
+    for (damage,) in connection.exec_driver_sql(f"PRAGMA integrity_check({DAMAGES})"):
+        if damage != "ok":
+            yield f"it is damaged: {damage}"
+    for table, row, parent, _ in connection.exec_driver_sql("PRAGMA foreign_key_check").fetchmany(DAMAGES):
+        yield f"it is damaged: row {row} of {table} belongs to no {parent}"
 
 
 def _config(connection: Connection) -> Config:

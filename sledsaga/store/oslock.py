@@ -59,7 +59,11 @@ class OsLock:
         if not _take(fd):
             with _closing(fd):
                 raise ExecutorBusy(_busy(path, _read(fd)))
-        _write(fd, me)
+        try:
+            _write(fd, me)
+        except OSError as error:
+            os.close(fd)
+            raise _no_lock(path, error) from error
         return cls(path, fd, me)
 
     def release(self) -> None:
@@ -110,10 +114,14 @@ def _open(file: Path, flags: int, path: Path) -> int:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return os.open(file, flags | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise LogUnavailable(
-            f"the lock of log {path} cannot be made: {error.strerror}; only who may write beside the log can"
-            " drive its sagas"
-        ) from error
+        raise _no_lock(path, error) from error
+
+
+def _no_lock(path: Path, error: OSError) -> LogUnavailable:
+    return LogUnavailable(
+        f"the lock of log {path} cannot be made: {error.strerror}; only who may write beside the log can"
+        " drive its sagas"
+    )
 
 
 def _take(fd: int) -> bool:

@@ -31,6 +31,12 @@ from sledsaga.store.writer import Writer
 STATES: Final[frozenset[SagaState]] = frozenset(get_args(SagaState))
 Found = Any  # a row; its type is spelt otherwise in each release of SQLAlchemy
 LAST: Final = "\U0010ffff"  # no id begins with it
+COLUMNS: Final[dict[str, type | tuple[type, ...]]] = {
+    **dict.fromkeys(("id", "operation", "state"), str),
+    **dict.fromkeys(("version", "epoch", "seq"), int),
+    **dict.fromkeys(("created_at", "updated_at"), (int, float)),
+}
+"""What SQLite, which would take anything, must have in a column."""
 DAGS: Final = 256  # DAGs that are kept in memory, read back once
 
 
@@ -87,11 +93,16 @@ class SqlStore:
             ) from error
 
     def _read_dag(self, connection: Connection, num: int, saga: str) -> Dag:
-        fingerprint, body = connection.execute(sql.DAG_BODY, {"num": num}).first() or ("", "null")
+        found = connection.execute(sql.DAG_BODY, {"num": num}).first()
+        if found is None:
+            raise LogCorrupt(f"saga {saga}: its DAG is missing; restore the log from a copy")
+        fingerprint, body = found
         try:
             dag = dag_from_json(json.loads(body))
-        except ValueError as error:
-            raise LogCorrupt(f"saga {saga}: its DAG is no JSON ({error}); restore the log") from error
+        except (ValueError, TypeError, LogCorrupt) as error:
+            raise LogCorrupt(
+                f"saga {saga}: its DAG cannot be read back ({error}); restore the log from a copy"
+            ) from error
         if dag.fingerprint != fingerprint:
             raise LogCorrupt(
                 f"saga {saga}: its DAG is not the one that was stored; restore the log from a copy"
@@ -113,10 +124,7 @@ class SqlStore:
             rows = connection.execute(sql.EVENTS, bounds).all()
         due = max(last - after, 0) if limit is None else min(max(last - after, 0), limit)
         _check_gapless(saga, [row.seq for row in rows], range(after + 1, after + due + 1))
-        return tuple(
-            Recorded(seq, at, epoch, from_row(EventRow(*event), saga=saga, seq=seq))
-            for seq, at, epoch, *event in rows
-        )
+        return tuple(_recorded(saga, *row) for row in rows)
 
     def list(self, only: Filter, *, limit: int, token: str | None = None) -> Page[SagaRow]:
         """Return sagas, newest first, page by page; raises UsageError for a token that is none."""
@@ -200,7 +208,20 @@ def _found(row: Found, saga: str) -> Found:
 
 
 def _saga_row(row: Found) -> SagaRow:
-    return SagaRow(**row._asdict())
+    found = SagaRow(**row._asdict())
+    for name, kind in COLUMNS.items():
+        if not isinstance(value := getattr(found, name), kind):
+            raise LogCorrupt(f"saga {found.id}: its {name} is {value!r}; restore the log from a copy")
+    if found.state not in STATES:
+        raise LogCorrupt(f"saga {found.id}: its state is {found.state!r}; restore the log from a copy")
+    return found
+
+
+def _recorded(saga: str, seq: int, at: Any, epoch: Any, *event: Any) -> Recorded:  # noqa: ANN401 - columns
+    if not (isinstance(at, (int, float)) and isinstance(epoch, int)):
+        what = f"its time is {at!r}, its epoch {epoch!r}"
+        raise LogCorrupt(f"saga {saga}, event {seq} cannot be read back: {what}; restore the log from a copy")
+    return Recorded(seq, at, epoch, from_row(EventRow(*event), saga=saga, seq=seq))
 
 
 def _check_gapless(saga: str, found: Sequence[int], due: range) -> None:

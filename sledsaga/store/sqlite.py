@@ -148,22 +148,22 @@ def make_log(path: Path) -> None:
         raise LogUnavailable(
             f"log {path}: it cannot be made: {error.strerror}; choose another place"
         ) from error
-    with troubles(path):
-        if not _is_empty(path):
-            return
-        with make_engine(path, "rw").connect() as connection, connection.begin():
-            if not _tables(connection):  # nobody was faster
-                METADATA.create_all(connection)
-                REVISION.create(connection)
-                connection.execute(REVISION.insert(), {"version_num": HEAD})
+    if not is_empty(path):
+        return
+    with troubles(path), make_engine(path, "rw").connect() as connection, connection.begin():
+        if not _tables(connection):  # nobody was faster
+            METADATA.create_all(connection)
+            REVISION.create(connection)
+            connection.execute(REVISION.insert(), {"version_num": HEAD})
 
 
-def _is_empty(path: Path) -> bool:
+def is_empty(path: Path) -> bool:
     """Tell whether a database has no tables: a new one, or one that another process is about to fill."""
-    if path.stat().st_size == 0:
-        return True
-    with make_engine(path, "ro").connect() as connection:
-        return not _tables(connection)
+    with troubles(path):
+        if path.stat().st_size == 0:
+            return True
+        with make_engine(path, "ro").connect() as connection:
+            return not _tables(connection)
 
 
 def _tables(connection: Connection) -> set[str]:

@@ -131,8 +131,7 @@ class State:
 
     def create(self) -> None:
         """Make the file and its tables."""
-        db = _connect(self._file)
-        with contextlib.closing(db):
+        with self._troubles(), contextlib.closing(_connect(self._file)) as db:
             db.execute("PRAGMA journal_mode = WAL")
             db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
 
@@ -183,15 +182,20 @@ class State:
     def _lent(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             db = self._idle.pop() if self._idle else None
-        if db is None:
-            db = _connect(self._file)
+        with self._troubles():
+            db = db or _connect(self._file)
+            try:
+                yield db
+            finally:
+                with self._lock:
+                    self._idle.append(db)
+
+    @contextlib.contextmanager
+    def _troubles(self) -> Iterator[None]:
         try:
-            yield db
+            yield
         except sqlite3.Error as error:
             raise HostError(f"the simulated sled's state {self._file} cannot be used: {error}") from error
-        finally:
-            with self._lock:
-                self._idle.append(db)
 
 
 def _connect(file: Path) -> sqlite3.Connection:
