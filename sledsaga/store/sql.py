@@ -38,6 +38,7 @@ COLUMNS: Final[dict[str, type | tuple[type, ...]]] = {
 }
 """What SQLite, which would take anything, must have in a column."""
 DAGS: Final = 256  # DAGs that are kept in memory, read back once
+DAG_STEPS: Final = 100_000  # steps of all of them together, which is some 50 MB
 
 
 class SqlStore:
@@ -107,7 +108,8 @@ class SqlStore:
             raise LogCorrupt(
                 f"saga {saga}: its DAG is not the one that was stored; restore the log from a copy"
             )
-        if len(self._dags) >= DAGS:
+        kept = list(self._dags.values())
+        if len(kept) >= DAGS or sum(len(one.steps) for one in kept) + len(dag.steps) > DAG_STEPS:
             self._dags.clear()
         self._dags[num] = dag
         return dag
