@@ -28,8 +28,8 @@ def test_dags_that_were_read_are_kept_up_to_a_number_of_steps(tmp_path: Path) ->
     store = SqlStore(tmp_path / "log.db")
     for number in range(30):
         saga = a_saga(number)
-        store.write([replace(saga, plan=replace(saga.plan, dag=wide(f"wide{number}", 10_000)))], [])
+        store.write([replace(saga, plan=replace(saga.plan, dag=wide(f"kept-by-store{number}", 10_000)))], [])
     for number in range(30):
         assert len(store.plan(saga_id(number)).dag.steps) == 10_000
-    assert 0 < kept("wide") <= 100_000
+    assert 0 < kept("kept-by-store") <= 100_000
     store.close()
