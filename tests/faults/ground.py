@@ -92,3 +92,16 @@ class Ground:
             return sled.changes()
         finally:
             sled.close()
+
+
+def mended(
+    sled: dict[str, Any], wanted: dict[str, Any], before: dict[str, Any], params: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the sled with what may lack in it: a copy of a ledger, or datasets that are best-effort."""
+    if sled["ledgers"] and all(copy in wanted["ledgers"] for copy in sled["ledgers"]):
+        sled = sled | {"ledgers": wanted["ledgers"]}
+    if params.get("policy") == "best-effort":
+        allowed = [*wanted["datasets"], *before["datasets"]]
+        if all(dataset in allowed for dataset in sled["datasets"]):
+            sled = sled | {"datasets": wanted["datasets"]}
+    return sled

@@ -9,7 +9,7 @@ import pytest
 
 from sledsaga.check.kills import Kill, Trial, drive
 from sledsaga.hosts.sim import SimSled
-from tests.faults.ground import Ground
+from tests.faults.ground import Ground, mended
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.variants import FAILING
 
@@ -55,7 +55,10 @@ def walk(ground: Ground, step: int) -> None:
     number, hit = 1, True
     while hit:
         hit, end, keys = ends_of(ground, f"after-command:{number}")
-        assert end in (good, ("undone", before)), f"{ground.operation} {number}: {end[0]}"
+        wanted = json.loads(before if end[0] == "undone" else good[1])
+        assert end[0] in (good[0], "undone")
+        seen = mended(json.loads(end[1]), wanted, json.loads(before), ground.params)
+        assert seen == wanted, f"{ground.operation} {number}: {end[0]}"
         assert keys == []
         number += step
     assert number > 1 + step

@@ -28,7 +28,7 @@ from sledsaga.hosts.sim import Fault, SimSled
 from sledsaga.hosts.sled import Sled
 from sledsaga.hosts.step import StepHost
 from sledsaga.store.memory import MemoryStore
-from tests.faults.ground import Ground
+from tests.faults.ground import Ground, mended
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.variants import FAILING, VARIANTS
 
@@ -82,19 +82,6 @@ class End:
     state: str
     sled: dict[str, Any]
     keys: tuple[str, ...]
-
-
-def mended(
-    sled: dict[str, Any], wanted: dict[str, Any], before: dict[str, Any], params: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the sled with what may lack in it: a copy of a ledger, or datasets that are best-effort."""
-    if sled["ledgers"] and all(copy in wanted["ledgers"] for copy in sled["ledgers"]):
-        sled = sled | {"ledgers": wanted["ledgers"]}
-    if params.get("policy") == "best-effort":
-        allowed = [*wanted["datasets"], *before["datasets"]]
-        if all(dataset in allowed for dataset in sled["datasets"]):
-            sled = sled | {"datasets": wanted["datasets"]}
-    return sled
 
 
 def struck(ground: Ground, place: Path, fault: Fault, *, fails: bool) -> tuple[End, int]:
