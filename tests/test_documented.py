@@ -26,7 +26,7 @@ from sledsaga.web.problems import HTTP_PROBLEMS, PROBLEMS, code_of
 
 ROOT = Path(__file__).parent.parent
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
-importlib.import_module("sledsaga.cli.main")  # registers every verb
+importlib.import_module("sledsaga.cli.line")  # registers every verb
 MAPPED = (".", "core", "store", "engine", "check", "hosts")
 
 

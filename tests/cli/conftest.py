@@ -142,7 +142,7 @@ def line(
     place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., Ended]:
     """Run `sledsaga` within the test's own process: fast, for what needs no process of its own."""
-    from sledsaga.cli.main import run_line
+    from sledsaga.cli.line import run_line
 
     monkeypatch.chdir(place.path)
     monkeypatch.setenv("SLEDSAGA_CATALOG", "steered:CATALOG")

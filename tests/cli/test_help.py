@@ -10,7 +10,7 @@ import click
 import pytest
 
 from sledsaga.cli.codes import ERRORS, MEANINGS, STATES
-from sledsaga.cli.main import VERBS as MODULES
+from sledsaga.cli.line import VERBS as MODULES
 from sledsaga.cli.root import root
 from sledsaga.core.commands import VERBS
 from sledsaga.engine.crashpoints import POINTS

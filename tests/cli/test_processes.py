@@ -294,7 +294,7 @@ def test_diagnostics_can_be_json(place: Any) -> None:
 
 def test_help_is_fast(place: Any) -> None:
     """`--help` loads nothing heavy: no SQLAlchemy, pydantic, networkx, rich or web server."""
-    code = "import sys; from sledsaga.cli.main import run_line; run_line(['--help'])"
+    code = "import sys; from sledsaga.cli.line import run_line; run_line(['--help'])"
     code += "; print(*sys.modules, file=sys.stderr)"
     done = subprocess.run(
         [place.program[0].parent / "python", "-c", code], capture_output=True, text=True, check=True

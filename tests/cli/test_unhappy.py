@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
@@ -182,3 +183,13 @@ def test_a_sled_on_a_full_disk_is_one_line(place: Any) -> None:
     ended = full(place, 20_000).run("sled", "init", "--disks", "1")
     assert (ended.code, "cannot be used" in one(ended)) == (1, True)
     assert place.run("sled", "init", "--disks", "1").code == 0
+
+
+def test_an_interrupt_while_the_program_is_loaded_is_one_line(tmp_path: Path) -> None:
+    """Who changes their mind at once sees that it was interrupted, and no traceback."""
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+    run = "import sys; sys.path.insert(0, ''); from sledsaga.cli.main import main; main(['list'])"
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", run], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "sledsaga: interrupted\n")
