@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, JsonValue, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from sagas.steps import ledger, links, removal, waiting, zone_records
@@ -62,10 +62,10 @@ class Params(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    generation: JsonValue = None
-    disks: JsonValue = None
-    datasets: JsonValue = None
-    zones: JsonValue = None
+    generation: JsonValue = Field(default=None, description="a number that rises with each config")
+    disks: JsonValue = Field(default=None, description="the disks to have, formatted if blank")
+    datasets: JsonValue = Field(default=None, description="the datasets to have")
+    zones: JsonValue = Field(default=None, description="the zones to have, running")
 
     @model_validator(mode="after")
     def _readable(self) -> Self:

@@ -72,10 +72,10 @@ class Item(Model):
 
 
 class Params(Model):
-    """The datasets (a list, or a map by id), and what one failure means for the others."""
+    """The datasets, and what one failure means for the others."""
 
-    datasets: tuple[Item, ...]
-    policy: Policy = "all-or-nothing"
+    datasets: tuple[Item, ...] = Field(description="a list, or an object by id")
+    policy: Policy = Field(default="all-or-nothing", description="what one failure means for the others")
 
     @field_validator("datasets", mode="before")
     @classmethod

@@ -12,6 +12,8 @@ import hashlib
 from collections.abc import Iterator
 from uuid import UUID
 
+from pydantic import Field
+
 from sagas.steps.datasets import DatasetMade, DatasetWanted
 from sagas.steps.patience import TRIES, patient
 from sagas.steps.pools import PoolMade, PoolWanted
@@ -28,12 +30,12 @@ MARK_CHARS = 20
 
 
 class Params(Model):
-    """Which disk, and the id that its pool gets; `zone_id` and `debug_id` are ids for the two datasets."""
+    """Which disk, and the ids of what is made on it."""
 
-    disk: DiskIdentity
-    pool_id: UUID
-    zone_id: UUID | None = None
-    debug_id: UUID | None = None
+    disk: DiskIdentity = Field(description="the disk; blank, or carrying this pool already")
+    pool_id: UUID = Field(description="id of the pool, a version 4 UUID; its name is oxp_ and the id")
+    zone_id: UUID | None = Field(default=None, description="id of the dataset crypt/zone")
+    debug_id: UUID | None = Field(default=None, description="id of the dataset crypt/debug")
 
     @property
     def pool(self) -> PoolName:

@@ -52,20 +52,22 @@ KIND = DatasetKind("cockroachdb")
 
 
 class Params(Model):
-    """Where the node lives and how it is reached.
+    """Where the node lives and how it is reached."""
 
-    `dataset_id` follows from the zone's id unless it is given; `quota` is in bytes; `image_sha256` names an
-    artifact, without it the installed image is taken; `disk` may be formatted when it is blank.
-    """
-
-    pool: PoolName
-    zone_id: UUID
-    address: str
-    port: int = Field(default=PORT, gt=0, lt=65536)
-    dataset_id: UUID | None = None
-    quota: int | None = Field(default=None, gt=0)
-    image_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
-    disk: DiskIdentity | None = None
+    pool: PoolName = Field(description="external pool, oxp_ and a version 4 UUID")
+    zone_id: UUID = Field(description="id of the zone; its name follows from it")
+    address: str = Field(description="IP address that the node listens on")
+    port: int = Field(default=PORT, gt=0, lt=65536, description="TCP port that it listens on")
+    dataset_id: UUID | None = Field(default=None, description="follows from zone_id unless given")
+    quota: int | None = Field(default=None, gt=0, description="of the dataset, in bytes; none is no limit")
+    image_sha256: str | None = Field(
+        default=None,
+        pattern="^[0-9a-f]{64}$",
+        description="an artifact; without it the installed image is taken",
+    )
+    disk: DiskIdentity | None = Field(
+        default=None, description="may be formatted for the pool when it is blank"
+    )
 
     @field_validator("address")
     @classmethod

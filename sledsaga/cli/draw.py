@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 DONE: Final = frozenset({"succeeded", "skipped"})
 QUIET: Final = frozenset({"pending", "succeeded", "undone", "skipped", "undo_skipped"})
 ERROR_CHARS: Final = 300
+PARAMS_CHARS: Final = 600
 
 
 def labelled(look: Look, word: str) -> Text:
@@ -128,6 +129,8 @@ def _facts(view: SagaView, now: float, *, is_driven: bool) -> dict[str, str]:
         facts["key"] = view.key
     gone = "" if is_driven or _ended(view) else ", which does not run now"
     facts["executor"] = f"{view.executor or 'none yet'} (epoch {view.epoch}){gone if view.executor else ''}"
+    if view.params:
+        facts["params"] = _cut(one_line(as_text(view.params)))
     for resource, mode, held in view.locks:
         facts[f"lock {resource}"] = f"{mode}, {'held' if held else 'waited for'}"
     if view.leftovers:
@@ -135,6 +138,10 @@ def _facts(view: SagaView, now: float, *, is_driven: bool) -> dict[str, str]:
     if view.allowed:
         facts["you may"] = ", ".join(view.allowed)
     return facts
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= PARAMS_CHARS else f"{text[:PARAMS_CHARS]}… (all of it: --json)"
 
 
 def stuck_lines(stuck: Sequence[StuckView], short: str, now: float) -> Iterable[Text]:
@@ -151,7 +158,7 @@ def stuck_lines(stuck: Sequence[StuckView], short: str, now: float) -> Iterable[
         for verb in one.allowed if one.step else ():
             output = " --output JSON" if verb == "skip" else ""
             line.append(
-                f"\n  sledsaga {verb} {short} {clean(one.step)}{output} --reason TEXT", style="default"
+                f"\n  sledsaga {verb} {short} {clean(one.step)}{output} --wait --reason TEXT", style="default"
             )
         yield line
 

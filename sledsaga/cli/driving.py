@@ -257,7 +257,7 @@ class Rested(NamedTuple):
 
 
 def rest_all(desk: Desk, who: Executor, *, timeout_s: float | None) -> Rested:
-    """Wait until all that is unfinished rests, taking it over if we are the executor.
+    """Wait until all that is unfinished rests or waits for one that does; an engine of our own takes it over.
 
     Raises WaitTimedOut, and Stopping when the executor that runs goes away.
     """
@@ -269,7 +269,7 @@ def rest_all(desk: Desk, who: Executor, *, timeout_s: float | None) -> Rested:
         pulse = Pulse(deadline=deadline_of(timeout_s), check=_checker(desk))
         for saga in wanted:
             with picture(desk.terminal) as shown:
-                follow(store, saga, shown, pulse, after=store.row(saga).seq)
+                follow(store, saga, shown, pulse, after=store.row(saga).seq, until_held_up=True)
         return Rested(tuple(map(store.row, wanted)), (), ())
     finally:
         store.close()

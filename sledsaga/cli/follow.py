@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sledsaga.cli.codes import MOVING
 from sledsaga.cli.draw import change_line, tree
 from sledsaga.cli.terminal import Terminal
-from sledsaga.cli.words import shorten
+from sledsaga.cli.words import SHORT_ID, shorten
 from sledsaga.errors import WaitTimedOut
 
 if TYPE_CHECKING:
     from sledsaga.core.dag import Dag
     from sledsaga.core.view import SagaView
-    from sledsaga.store.store import Store
+    from sledsaga.store.store import LockRow, Store
 
 LOOK_S: Final = 0.1
 SHARE: Final = 4  # a look may cost a fifth of the time
@@ -49,7 +49,11 @@ class Picture(Protocol):
 
 
 class Silent:
-    """Shows nothing."""
+    """Shows nothing; what is said to the person is said all the same."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        """Take where to speak."""
+        self._terminal = terminal
 
     def show(self, view: SagaView, events: list[dict[str, Any]]) -> None:
         """Show nothing."""
@@ -58,7 +62,8 @@ class Silent:
         """Show nothing."""
 
     def say(self, text: str) -> None:
-        """Say nothing."""
+        """Write a line: who waits without a picture must learn what holds the saga up."""
+        self._terminal.say(text)
 
 
 class Lines:
@@ -115,7 +120,7 @@ class Tree:
 def picture(terminal: Terminal, *, quiet: bool = False) -> Iterator[Picture]:
     """Give the picture that fits where stderr goes."""
     if quiet or terminal.as_json:
-        yield Silent()
+        yield Silent(terminal)
     elif terminal.is_live:
         from rich.live import Live
 
@@ -160,15 +165,16 @@ def follow(
     *,
     after: int = 0,
     is_over: Callable[[SagaView], bool] | None = None,
+    until_held_up: bool = False,
 ) -> SagaView:
     """Show a saga until it rests (or `is_over` says so), and return it; only what came after event `after`.
 
-    Raises WaitTimedOut, NotFound.
+    `until_held_up` ends also when it waits for one that rests. Raises WaitTimedOut, NotFound.
     """
     over = is_over or at_rest
-    seen, looked, cost_s, told = after, False, 0.0, False
+    seen, looked, cost_s = after, False, 0.0
     dag = store.plan(saga).dag
-    started = time.monotonic()
+    queue = _Queue(store, saga, picture)
     while True:
         began = time.monotonic()
         row = store.row(saga)
@@ -182,10 +188,28 @@ def follow(
             cost_s = time.monotonic() - began
         else:
             picture.tick()
-        if not told and row.state == "waiting" and began - started > PATIENCE_S:
-            told = True
-            picture.say(waits_for(store, saga))
+        if row.state == "waiting" and queue.is_held_up(began) and until_held_up:
+            return view
         pulse.wait(saga, row.state, max(LOOK_S, SHARE * cost_s))
+
+
+class _Queue:
+    """Looks now and then at what a waiting saga waits for, and says it once."""
+
+    def __init__(self, store: Store, saga: str, picture: Picture) -> None:
+        self._store, self._saga, self._picture = store, saga, picture
+        self._next = time.monotonic() + PATIENCE_S
+        self._is_told = False
+
+    def is_held_up(self, now: float) -> bool:
+        """Say whether it is known to wait for one that rests; `now` is on the clock of `time.monotonic`."""
+        if now < self._next:
+            return False
+        self._next = now + PATIENCE_S
+        if not self._is_told:
+            self._is_told = True
+            self._picture.say(waits_for(self._store, self._saga))
+        return is_held_up(self._store, self._saga)
 
 
 def at_rest(view: SagaView) -> bool:
@@ -206,18 +230,41 @@ def _look(store: Store, saga: str, dag: Dag, seen: int) -> tuple[SagaView, list[
 
 def waits_for(store: Store, saga: str) -> str:
     """Say what a saga waits for, in words: a resource and who has it, or somebody to drive it."""
+    short = saga[:SHORT_ID]
     wanted = {row.resource for row in store.locks(saga) if not row.held}
     holders = [row for row in store.locks() if row.resource in wanted and row.held]
     if not holders:
-        return "it waits for its turn"
-    first = holders[0]
+        return f"sledsaga: saga {short} waits for its turn"
+    first = min(holders, key=lambda row: store.row(row.saga).state in MOVING)
     state = store.row(first.saga).state
     way_on = (
         "if nobody drives that one: `sledsaga recover`"
         if state in MOVING
-        else "`sledsaga show` says what it needs"
+        else f"`sledsaga show {first.saga}` says what it needs"
     )
-    return f"it waits for {first.resource}, which saga {first.saga} holds ({state}); {way_on}"
+    return f"sledsaga: saga {short} waits for {first.resource}, held by one that is {state}; {way_on}"
+
+
+def is_held_up(store: Store, saga: str) -> bool:
+    """Say whether a saga waits for a resource of one that rests, or of one that is held up itself."""
+    rows = store.locks()
+    resting = {row.saga for row in rows if row.held and store.row(row.saga).state not in MOVING}
+    stopped = set(resting)
+    while more := _behind(rows, stopped) - stopped:
+        stopped |= more
+    return saga in stopped - resting
+
+
+def _behind(rows: Iterable[LockRow], stopped: set[str]) -> set[str]:
+    """Return who waits for a resource that one of these has, or is to have before."""
+    behind: set[str] = set()
+    ahead: dict[str, list[LockRow]] = {}
+    for row in rows:
+        before = ahead.setdefault(row.resource, [])
+        if not row.held and any(one.saga in stopped for one in before if "exclusive" in (one.mode, row.mode)):
+            behind.add(row.saga)
+        before.append(row)
+    return behind
 
 
 def deadline_of(timeout_s: float | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -14,6 +15,8 @@ from sledsaga.cli.root import root
 from sledsaga.cli.words import clean, one_line
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from sledsaga.core.define import Operation
 
 
@@ -59,15 +62,22 @@ def _to_json(operation: Operation) -> dict[str, Any]:
 
 def _show_params(desk: Desk, operation: Operation) -> None:
     desk.terminal.show(f"{operation.name} v{operation.version}: {one_line(summary(operation))}\n")
-    made = table("PARAM", "TYPE", "DEFAULT", "MEANING")
     schema = operation.params.model_json_schema()
-    for name, field in operation.params.model_fields.items():
-        kind = _kind(schema.get("properties", {}).get(name, {}))
-        default = (
-            "(required)" if field.is_required() else clean(field.get_default(call_default_factory=False))
-        )
-        made.add_row(field.alias or name, kind, default, one_line(field.description or ""))
-    desk.terminal.show(made)
+    desk.terminal.show(_params("PARAM", schema))
+    for name, inner in schema.get("$defs", {}).items():
+        if "properties" in inner:
+            desk.terminal.show("", _params(name, inner))
+
+
+def _params(title: str, schema: dict[str, Any]) -> Table:
+    """Return the fields of one model as a table, from its JSON schema."""
+    made = table(clean(title), "TYPE", "DEFAULT", "MEANING")
+    required = schema.get("required", ())
+    for name, field in schema.get("properties", {}).items():
+        default = json.dumps(field["default"], ensure_ascii=False) if "default" in field else "-"
+        shown = "(required)" if name in required else one_line(default)
+        made.add_row(clean(name), _kind(field), shown, one_line(field.get("description", "")))
+    return made
 
 
 def _kind(schema: dict[str, Any]) -> str:

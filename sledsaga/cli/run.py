@@ -169,7 +169,7 @@ def recover(desk: Desk, *, timeout_s: float | None) -> None:
     this only waits. Ends with 7 when a saga needs a person, 9 when one cannot be read.
     """
     with driving.terminated_like_interrupted():
-        found = _rest_all(desk, timeout_s)
+        found = _rest_all(desk, timeout_s) if _has_log(desk) else driving.Rested((), (), ())
     for saga, why in found.unreadable:
         desk.terminal.say(f"sledsaga: saga {saga} cannot be read: {one_line(why)}")
     unreadable = [{"id": saga, "error": why} for saga, why in found.unreadable]
@@ -177,8 +177,16 @@ def recover(desk: Desk, *, timeout_s: float | None) -> None:
         more = {"parked": list(found.parked), "unreadable": unreadable}
         show_rows(desk, found.rows, time.time(), more=more)
     if not found.rows and not unreadable:
-        desk.terminal.say("sledsaga: nothing is unfinished")
+        desk.terminal.say(f"sledsaga: nothing is unfinished in {one_line(desk.settings.db.value)}")
     raise SystemExit(_verdict({row.state for row in found.rows}, is_readable=not unreadable))
+
+
+def _has_log(desk: Desk) -> bool:
+    """Say whether there is a log: looking for work in the wrong folder leaves nothing there."""
+    from sledsaga import wiring
+
+    path = wiring.log_path(desk.settings)
+    return path is None or path.exists()
 
 
 def _rest_all(desk: Desk, timeout_s: float | None) -> driving.Rested:

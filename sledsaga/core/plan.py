@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import networkx as nx
 from pydantic import BaseModel, ValidationError
@@ -52,7 +52,11 @@ from sledsaga.core.fit import fits, fits_each
 from sledsaga.core.scopes import Scope, locks_of, params_of, scopes_of, to_json
 from sledsaga.errors import InvalidParams, InvalidPlan, TooLarge
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 PARAMS_BYTES_MAX = 1024 * 1024
+ERRORS_TOLD = 5
 STEPS_MAX = 100_000
 
 
@@ -93,14 +97,17 @@ def _check_size(size: int) -> None:
 
 
 def _explain(operation: Operation, error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(map(str, first["loc"])) or "params"
-    is_told = (
-        first["type"] == "missing" or not first["loc"]
-    )  # the params as a whole say nothing in 80 characters
-    came = "" if is_told else f" (got {first['input']!r:.80})"
-    more = f"; and {error.error_count() - 1} more" if error.error_count() > 1 else ""
-    return f"{operation.name}: {where}: {first['msg'][:1].lower()}{first['msg'][1:]}{came}{more}"
+    told = [_explain_one(one) for one in error.errors()[:ERRORS_TOLD]]
+    left = error.error_count() - len(told)
+    return "; ".join([f"{operation.name}: {told[0]}", *told[1:], *([f"and {left} more"] if left else [])])
+
+
+def _explain_one(one: ErrorDetails) -> str:
+    where = ".".join(map(str, one["loc"])) or "params"
+    is_told = one["type"] == "missing" or not one["loc"]  # the params as a whole say nothing in 80 characters
+    came = "" if is_told else f" (got {one['input']!r:.80})"
+    what = one["msg"].removeprefix("Value error, ")
+    return f"{where}: {what[:1].lower()}{what[1:]}{came}"
 
 
 @lru_cache(maxsize=256)

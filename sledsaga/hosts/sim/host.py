@@ -48,7 +48,7 @@ class SimHost:
         """Open the sled in a folder. `latency_s` is added to each command. Raises HostError."""
         self.path = Path(path).absolute()
         if not (self.path / "sled.db").is_file():
-            raise HostError(f"there is no simulated sled in {self.path}: make one with sled init")
+            raise HostError(f"there is no simulated sled in {self.path}: make one with `sledsaga sled init`")
         self.state = State(self.path / "sled.db")
         self.state.check()
         self.tree = Tree(self.path)
