@@ -69,7 +69,7 @@ class Flights:
         del live.flights[flight.call.step]
         flight.is_over = True
         self.count -= 1
-        return _judge(flight, done.ending)
+        return _judge(flight, done.ending, limit_s=_limit_s(live, flight.call))
 
     def stop(self, live: Live, why: str) -> None:
         """Tell all calls of a saga to end: STOPPING, or LOST."""
@@ -104,7 +104,7 @@ class Flights:
 
     def _context(self, live: Live, call: Call) -> Context:
         step = live.plan.dag.steps[call.step]
-        limit_s = step.policy.timeout_s if call.direction == "do" else step.policy.undo_timeout_s
+        limit_s = _limit_s(live, call)
         return Context(
             saga=live.id,
             operation=live.plan.dag.operation,
@@ -124,12 +124,17 @@ class Flights:
             self._workers.cancel(flight.job)
 
 
-def _judge(flight: Flight, ending: Ending) -> Ending | None:
+def _limit_s(live: Live, call: Call) -> float | None:
+    policy = live.plan.dag.steps[call.step].policy
+    return policy.timeout_s if call.direction == "do" else policy.undo_timeout_s
+
+
+def _judge(flight: Flight, ending: Ending, *, limit_s: float | None) -> Ending | None:
     """Say how a call that was told to stop ended."""
     if flight.stopped is None or isinstance(ending, Succeeded | Undone | CleanFailure):
         return ending
     if flight.stopped in (STOPPING, LOST):
         return None
     if flight.stopped == TIMED_OUT:
-        return TransientFailure(f"{TIMED_OUT}: {ending.error}")
+        return TransientFailure(f"{TIMED_OUT} after {limit_s:g} s: {ending.error}")
     return Failed(f"{flight.stopped}: {ending.error}")
