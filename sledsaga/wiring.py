@@ -66,7 +66,7 @@ def _add(catalog: Catalog, origin: str, load: Callable[[], Any]) -> None:
             catalog.add(operation)
     except SledsagaError as error:
         raise type(error)(f"{origin}: {error}") from error
-    except Exception as error:  # importing runs other people's code, which may raise anything
+    except (Exception, SystemExit) as error:  # importing runs other people's code, which may raise anything
         raise UsageError(f"{origin} cannot be loaded: {type(error).__name__}: {error}") from error
 
 
@@ -87,13 +87,21 @@ def log_path(settings: Settings) -> Path | None:
         path = log_path(settings.db.value)
     except UsageError as error:
         raise UsageError(f"{settings.db.origin}: {error}") from error
-    if path is not None and path.is_dir():
-        raise UsageError(
-            f"{settings.db.origin}: {path} is a folder; name a file in it, such as {path}/log.db"
-        )
-    if path is not None and path.exists() and not path.is_file():
-        raise UsageError(f"{settings.db.origin}: {path} is a device or a pipe; name a file")
+    if path is not None and (wrong := _no_file(path)):
+        raise UsageError(f"{settings.db.origin}: {path} {wrong}")
     return path
+
+
+def _no_file(path: Path) -> str | None:
+    """Say why there cannot be a log at a path, or None."""
+    try:
+        if path.is_dir():
+            return f"is a folder; name a file in it, such as {path}/log.db"
+        return "is a device or a pipe; name a file" if path.exists() and not path.is_file() else None
+    except PermissionError:
+        raise
+    except OSError as error:  # a name that is too long, a link to itself
+        return f"is no name for a file: {error.strerror}"
 
 
 def socket_path(log: Path) -> Path:

@@ -7,6 +7,7 @@ Rules
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -27,11 +28,23 @@ VERBS: Final = (offer, run, look, decide, graph, sled, keep, serve, complete)
 
 def run_to_end(argv: Sequence[str]) -> int:
     """Run one command line, write out all that it said, and return the exit code."""
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         reconfigure: Callable[..., None] | None = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")  # a terminal that cannot show a sign shows a question mark
     return _flushed(run_line(list(argv)))
+
+
+def _open_what_is_closed() -> None:
+    """Let a stream that was closed lead nowhere, so that no file of ours is opened in its place."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - for good
 
 
 def run_line(argv: list[str]) -> int:
@@ -52,6 +65,10 @@ def run_line(argv: list[str]) -> int:
         return _say(_denied(error), code_of(error), trace=_wants_trace(argv))
     except SledsagaError as error:
         return _say(str(error) or type(error).__name__, code_of(error), trace=_wants_trace(argv))
+    except OSError as error:
+        _drop_output()
+        what = f"{error.filename or 'the output'} could not be read or written: {error.strerror or error}"
+        return _say(what, ERROR, trace=_wants_trace(argv))
     except Exception as error:  # noqa: BLE001 - a mistake of ours shall be a line, not a page
         what = f"unexpected {type(error).__name__}: {error}"
         return _say(what, code_of(error), trace=_wants_trace(argv), hint="-vv shows where it came from")
@@ -61,7 +78,7 @@ def _run(argv: list[str]) -> int:
     """Parse and invoke; not by click's own `main`, which would keep an interrupt's message to itself."""
     if complete.COMPLETING in os.environ:
         root.main(argv, prog_name=NAME)
-    with root.make_context(NAME, argv) as context:
+    with root.make_context(NAME, list(argv)) as context:  # click takes from the list as it reads it
         root.invoke(context)
     return OK
 
@@ -72,7 +89,8 @@ def _say(text: str, code: int, *, hint: str = "", trace: bool = False) -> int:
 
         traceback.print_exc()
     tail = f" ({hint})" if hint and not trace else ""
-    click.echo(f"sledsaga: {one_line(text)}{tail}", err=True)
+    with contextlib.suppress(OSError):  # nobody can hear it; the code tells
+        click.echo(f"sledsaga: {one_line(text)}{tail}", err=True)
     return code
 
 

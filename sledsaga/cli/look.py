@@ -85,7 +85,8 @@ def list_sagas(
     if rows or desk.terminal.as_json:
         show_rows(desk, rows, time.time())
     else:
-        desk.terminal.say(f"sledsaga: no sagas here; the log is {one_line(desk.settings.db.value)}")
+        none = "no sagas here" if only == Filter() else "no such sagas here"
+        desk.terminal.say(f"sledsaga: {none}; the log is {one_line(desk.settings.db.value)}")
     if any(row.state in MOVING for row in rows) and wiring.holder(desk.settings) is None:
         desk.terminal.say("sledsaga: nobody drives what is unfinished; `sledsaga recover` does")
     if token:

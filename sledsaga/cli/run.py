@@ -73,8 +73,12 @@ def submit(
     Writes to the log, then does what the operation does. `sledsaga plan` shows it first, `sledsaga cancel`
     undoes it. Ends with the code of the saga's state: 0 succeeded, 6 undone, 7 stuck.
     """
+    from sledsaga import wiring
+
     if detach and (wait or timeout_s is not None):
         raise UsageError("--detach does not wait; leave out --wait and --timeout")
+    if detach and wiring.log_path(desk.settings) is None:
+        raise UsageError("a log in memory ends with this process; leave out --detach, or name a file")
     wanted = Wanted(operation, read_params(file, pairs), key, fingerprint)
     with explained(desk, wanted):
         view = _record(desk, wanted) if detach else _drive(desk, wanted, timeout_s=timeout_s, quiet=wait)

@@ -70,9 +70,14 @@ class Terminal:
         sys.stdout.flush()
 
     def say(self, text: str) -> None:
-        """Say something on stderr."""
-        sys.stderr.write(clean(text) + "\n")
-        sys.stderr.flush()
+        """Say something on stderr; that it cannot be written (a full disk) stops no work."""
+        try:
+            sys.stderr.write(clean(text) + "\n")
+            sys.stderr.flush()
+        except BrokenPipeError:
+            raise
+        except OSError:
+            return
 
     @property
     def is_live(self) -> bool:

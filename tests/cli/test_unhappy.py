@@ -178,6 +178,57 @@ def test_a_full_disk_is_one_line_whatever_it_hits(place: Any, file_bytes: int) -
     assert place.run("submit", "two", "--wait").code == 0
 
 
+def shell(place: Any, words: str) -> Any:
+    """Run a line of shell in which `$S` is the program."""
+    return replace(place, program=("sh", "-c", words.replace("$S", str(place.program[0])))).run()
+
+
+@pytest.mark.parametrize("verb", ["list", "operations", "--help", "plan two", "submit two"])
+def test_a_closed_output_leads_nowhere(place: Any, verb: str) -> None:
+    """Who closes stdout, or all streams, wants no output; the verb does what it does all the same."""
+    ended = shell(place, f"$S {verb} >&-")
+    assert (ended.code, "sledsaga: unexpected" in ended.err) == (0, False)
+    assert shell(place, f"$S {verb} <&- >&- 2>&-").code == 0
+    if verb == "submit two":
+        assert [saga["state"] for saga in place.run("list", "--json").json["sagas"]] == ["succeeded"] * 2
+
+
+@pytest.mark.parametrize("verb", ["list", "operations --json", "--help", "submit two --wait"])
+def test_an_output_that_cannot_be_written_is_one_line(place: Any, verb: str) -> None:
+    """A full disk below stdout is said once, with code 1; one below stderr stops no work."""
+    place.run("submit", "two")
+    ended = shell(place, f"$S {verb} >/dev/full")
+    assert (ended.code, "No space left" in one(ended), "unexpected" in ended.err) == (1, True, False)
+    assert shell(place, f"$S {verb} 2>/dev/full").code == 0
+
+
+@pytest.mark.parametrize("words", [["-vv", "show", "nosuch"], ["show", "nosuch", "-v", "-v"]])
+def test_a_trace_can_be_asked_for_before_the_verb_and_after(line: Line, words: list[str]) -> None:
+    """`-vv` shows where an error came from, wherever it stands on the line."""
+    assert "Traceback" in line(*words).err
+
+
+def test_a_name_that_no_file_can_have_is_refused(line: Line) -> None:
+    """A path that is too long is no log, in one line."""
+    ended = line("list", "--db", "n" * 300)
+    assert (ended.code, "is no name for a file" in one(ended)) == (2, True)
+
+
+def test_a_log_in_memory_cannot_be_left_to_others(line: Line) -> None:
+    """What is only recorded in memory would be gone at once."""
+    ended = line("submit", "two", "--detach", "--db", "memory:")
+    assert (ended.code, "leave out --detach" in one(ended)) == (2, True)
+
+
+@pytest.mark.parametrize("body", ["raise SystemExit(0)", "raise ValueError", "def f(:", "X = 1"])
+def test_a_catalog_that_cannot_be_loaded_is_one_line(place: Any, body: str) -> None:
+    """Whatever a module of operations does when it is imported, the line names it."""
+    (place.path / "theirs.py").write_text(body)
+    ended = place.run("operations", SLEDSAGA_CATALOG="theirs:OPERATION")
+    assert (ended.code, ended.out) == (2, "")
+    assert one(ended).startswith("sledsaga: SLEDSAGA_CATALOG: theirs:OPERATION cannot be loaded: ")
+
+
 def test_a_sled_on_a_full_disk_is_one_line(place: Any) -> None:
     """A simulated sled that cannot be made says so, and there is no half of one."""
     ended = full(place, 20_000).run("sled", "init", "--disks", "1")
