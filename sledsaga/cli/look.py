@@ -156,20 +156,22 @@ def events(desk: Desk, *, saga: str, after: int, follows: bool) -> None:
 
         show_new()
         if follows:
-            follow(store, saga, _Each(show_new), Pulse(), is_over=lambda view: view.state in ENDED)
+            follow(store, saga, _Each(desk, show_new), Pulse(), is_over=lambda view: view.state in ENDED)
 
 
 class _Each:
     """A picture that is nothing but the events."""
 
-    def __init__(self, show_new: Callable[[int], None]) -> None:
+    def __init__(self, desk: Desk, show_new: Callable[[int], None]) -> None:
+        self._desk = desk
         self._show_new = show_new
 
     def show(self, view: SagaView, events: list[dict[str, Any]]) -> None:  # noqa: ARG002 - as every picture
         self._show_new(view.seq)
 
     def tick(self) -> None:
-        """Nothing has happened."""
+        """Nothing has happened; see whether somebody still reads."""
+        self._desk.terminal.check_reader()
 
     def say(self, text: str) -> None:
         """Say nothing amid the events."""
@@ -220,7 +222,8 @@ class _Stream:
         self._desk.terminal.json_line(view.to_json())
 
     def tick(self) -> None:
-        """Nothing has happened."""
+        """Nothing has happened; see whether somebody still reads."""
+        self._desk.terminal.check_reader()
 
     def say(self, text: str) -> None:
         """Say nothing amid the lines."""

@@ -9,8 +9,10 @@ Rules
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import sys
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,6 +70,14 @@ class Terminal:
         """Write one line of a stream of JSON objects, and let it go at once."""
         sys.stdout.write(json.dumps(body, ensure_ascii=False, default=str) + "\n")
         sys.stdout.flush()
+
+    def check_reader(self) -> None:
+        """Raise BrokenPipeError when whoever read stdout went away (a quiet stream would never tell)."""
+        poll = select.poll()
+        with contextlib.suppress(OSError, ValueError):  # it is no file
+            poll.register(sys.stdout, 0)
+        if any(flags & (select.POLLERR | select.POLLHUP) for _, flags in poll.poll(0)):
+            raise BrokenPipeError("nobody reads the output any more")
 
     def say(self, text: str) -> None:
         """Say something on stderr; that it cannot be written (a full disk) stops no work."""

@@ -208,6 +208,14 @@ def test_a_trace_can_be_asked_for_before_the_verb_and_after(line: Line, words: l
     assert "Traceback" in line(*words).err
 
 
+@pytest.mark.parametrize("verb", ["events 0 --follow", "events 0 --follow --json", "watch 0 --json"])
+def test_a_stream_ends_with_its_reader(place: Any, verb: str) -> None:
+    """A stream that is quiet sees that nobody reads it any more, and ends with 141."""
+    place.run("submit", "two", "--detach")
+    ended = shell(place, f"{{ $S {verb}; echo $? >&2; }} | head -n 1")
+    assert ended.err.splitlines()[-1] == "141"
+
+
 def test_a_name_that_no_file_can_have_is_refused(line: Line) -> None:
     """A path that is too long is no log, in one line."""
     ended = line("list", "--db", "n" * 300)
