@@ -1,0 +1,36 @@
+"""What is put to the proof: an operation, its params, and where each trial of it starts.
+
+A trial takes place in a fresh folder of its own. When the subject has a sled, a copy of it stands there as
+`sled`, so that the one that was given is never changed.
+
+Rules
+- Every trial begins with the same: what differs at the end is what the operation did.
+- The saga's own id, and marks made of it, are one word in a picture, so that two trials can be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sledsaga.core.define import Operation
+
+Params = Mapping[str, Any]
+Picture = Callable[[Path], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An operation with params, and the ground that it is tried on.
+
+    `params` are the same for each trial, or a function of the trial's folder (which may prepare it, too).
+    `sled` is the folder of a simulated sled at rest; None for operations that ask for no sled.
+    `snapshot` is a picture, as JSON, of what the operation changes beside the sled, given the trial's folder.
+    """
+
+    operation: Operation
+    params: Params | Callable[[Path], Params]
+    sled: Path | None = None
+    snapshot: Picture | None = None
