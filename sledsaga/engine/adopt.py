@@ -15,6 +15,7 @@ from sledsaga.core import events as ev
 from sledsaga.core.bind import Bound, bind
 from sledsaga.core.machine import replay
 from sledsaga.engine.catalog import Catalog
+from sledsaga.engine.clock import Clock
 from sledsaga.engine.diagnostics import logger
 from sledsaga.engine.live import Live
 from sledsaga.engine.read import load
@@ -24,10 +25,10 @@ from sledsaga.store.store import Store
 PAGE = 1000
 
 
-def read_live(store: Store, saga: str) -> Live:
+def read_live(store: Store, saga: str, clock: Clock) -> Live:
     """Load a saga as the log has it, unclaimed; raises NotFound, LogCorrupt."""
     plan, state = load(store, saga)
-    return Live(saga, plan, state, durable=(state.epoch, state.seq))
+    return Live(saga, plan, state, durable=(state.epoch, state.seq), clock=clock)
 
 
 def claim(live: Live, catalog: Catalog, executor: str) -> bool:
@@ -72,15 +73,17 @@ def twin(store: Store, live: Live) -> Live:
     seq = live.durable[1]
     events = () if live.is_new else store.events(live.id, limit=seq)
     state = replay(live.plan.dag, (*events, *live.pending), has_locks=bool(live.plan.locks))
-    return Live(live.id, live.plan, state, bound=live.bound, key=live.key, is_new=live.is_new)
+    return Live(
+        live.id, live.plan, state, bound=live.bound, key=live.key, is_new=live.is_new, clock=live.clock
+    )
 
 
 class Backlog:
     """The sagas of the log that are still to be taken over: ids in memory a page at a time."""
 
-    def __init__(self, store: Store, aside: Callable[[str], None]) -> None:
+    def __init__(self, store: Store, aside: Callable[[str], None], clock: Clock) -> None:
         """Begin with nothing to take over; `aside` is told which sagas are left alone."""
-        self._store, self._aside = store, aside
+        self._store, self._aside, self._clock = store, aside, clock
         self._ids: deque[str] = deque()
         self._cursor: str | None = None
         self.claimed = 0
@@ -123,7 +126,7 @@ class Backlog:
 
     def _read(self, saga: str) -> Live | None:
         try:
-            live = read_live(self._store, saga)
+            live = read_live(self._store, saga, self._clock)
         except LogCorrupt as error:
             self.unreadable.append((saga, str(error)))
             logger.info("saga {} is left alone: {}", saga, error)  # `Recovered` tells

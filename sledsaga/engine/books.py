@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from sledsaga.core import events as ev
 from sledsaga.engine.adopt import Backlog, claim
 from sledsaga.engine.catalog import Catalog
+from sledsaga.engine.clock import SYSTEM, Clock
 from sledsaga.engine.flights import Flights
 from sledsaga.engine.lanes import Lanes
 from sledsaga.engine.limits import Limits
@@ -39,6 +40,7 @@ class Books:
     drive: bool
     flights: Flights
     hook: Hook | None
+    clock: Clock = SYSTEM
     live: dict[str, Live] = field(default_factory=dict)
     touched: dict[str, Live] = field(default_factory=dict)
     new_keys: dict[str, Live] = field(default_factory=dict)
@@ -54,7 +56,7 @@ class Books:
     def __post_init__(self) -> None:
         """Begin with no saga in memory."""
         self.lanes = Lanes(self.limits)
-        self.backlog = Backlog(self.store, self.step_aside)
+        self.backlog = Backlog(self.store, self.step_aside, self.clock)
 
     def open_turn(self) -> None:
         """Begin a turn: nothing is touched yet."""

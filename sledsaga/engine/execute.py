@@ -16,7 +16,6 @@ Rules
 from __future__ import annotations
 
 import threading
-import time
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 
@@ -26,6 +25,7 @@ from sledsaga.core.ready import has_due, ready
 from sledsaga.engine import intake, record
 from sledsaga.engine.books import Books
 from sledsaga.engine.catalog import Catalog
+from sledsaga.engine.clock import SYSTEM, Clock
 from sledsaga.engine.context import Note
 from sledsaga.engine.diagnostics import logger
 from sledsaga.engine.flights import STOPPING, Flights
@@ -34,7 +34,7 @@ from sledsaga.engine.live import Live
 from sledsaga.engine.messages import Decide, Finished, Idle, Message, Recover, Recovered, Stop, Submit, Wait
 from sledsaga.engine.perform import Hook, SledFactory
 from sledsaga.engine.replies import refuse
-from sledsaga.engine.workers import Workers
+from sledsaga.engine.workers import Threads, Workers
 from sledsaga.errors import LogUnavailable, SledsagaError, Stopping, UsageError
 from sledsaga.store.store import Store
 
@@ -42,7 +42,10 @@ SLEEP_MAX_S = 3600.0  # the inbox refuses to wait for centuries; waking once an 
 
 
 class Executor:
-    """One process's driver of sagas: a thread that owns all of them."""
+    """One process's driver of sagas: a thread that owns all of them.
+
+    Without `start` there is no thread: `restore`, then a `turn` whenever one is due, then `end`.
+    """
 
     def __init__(
         self,
@@ -55,12 +58,15 @@ class Executor:
         sled: SledFactory | None,
         hook: Hook | None,
         note: Note,
+        clock: Clock = SYSTEM,
+        workers: Workers | None = None,
     ) -> None:
         """Begin with no saga; nothing is driven before `start`."""
         self.inbox: SimpleQueue[Message] = SimpleQueue()
-        self.workers = Workers(limits.threads)
-        self.flights = Flights(self.workers, self.inbox.put, sled=sled, hook=hook, note=note)
-        self.books = Books(store, catalog, name, limits, drive, self.flights, hook)
+        self.workers = workers or Threads(limits.threads)
+        self.clock = clock
+        self.flights = Flights(self.workers, self.inbox.put, sled=sled, hook=hook, note=note, clock=clock)
+        self.books = Books(store, catalog, name, limits, drive, self.flights, hook, clock)
         self.left = False
         self.ended = False
         self.over = threading.Event()  # not a join: one that is interrupted makes Python believe in the end
@@ -69,9 +75,13 @@ class Executor:
 
     def start(self) -> None:
         """Take the log's lock rows into memory and begin to work on what arrives; raises LogUnavailable."""
+        self.restore()
+        self.thread.start()
+
+    def restore(self) -> None:
+        """Take the log's lock rows into memory, which comes before the first turn; raises LogUnavailable."""
         for row in self.books.store.locks():
             self.books.locks.restore(row.saga, Lock(row.resource, row.mode), held=row.held)
-        self.thread.start()
 
     def ask(self, message: Message) -> None:
         """Put a message into the inbox, from any thread but the loop's own; its reply will be resolved.
@@ -87,16 +97,24 @@ class Executor:
 
     def _run(self) -> None:
         try:
-            while not (self.left or (self.books.stopping and not self.flights.count)):
-                self._turn_safely()
+            while not self.is_done:
+                self.turn()
         finally:
-            self._end()
+            self.end()
 
-    def _turn_safely(self) -> None:
-        """Do one turn; if it breaks, nothing of it had an effect but what the log has, and all are told."""
+    @property
+    def is_done(self) -> bool:
+        """Say whether no turn is due any more: it was told to stop, and nothing is in flight."""
+        return self.left or (self.books.stopping and not self.flights.count)
+
+    def turn(self, *, must_wait: bool = True) -> None:
+        """Do one turn; if it breaks, nothing of it had an effect but what the log has, and all are told.
+
+        It waits for something to do, unless `must_wait` is false.
+        """
         messages: list[Message] = []
         try:
-            self._take(messages)
+            self._take(messages, must_wait=must_wait)
             self._turn(messages)
         except SledsagaError as error:
             self._fail(error, messages)
@@ -105,17 +123,18 @@ class Executor:
             why = f"the executor broke and stopped: {type(error).__name__}: {error}"
             self._fail(LogUnavailable(why), messages)
 
-    def _take(self, messages: list[Message]) -> None:
+    def _take(self, messages: list[Message], *, must_wait: bool) -> None:
         """Wait for something to do, and take all that has arrived."""
         try:
-            messages.append(self.inbox.get(timeout=self._patience()))
+            if must_wait:
+                messages.append(self.inbox.get(timeout=self.patience_s()))
             while True:
                 messages.append(self.inbox.get_nowait())
         except Empty:
             return
 
-    def _patience(self) -> float:
-        """Return how many seconds the loop may sleep."""
+    def patience_s(self) -> float:
+        """Return how many seconds the loop may sleep when nothing arrives."""
         if self.books.failure is None and self.books.room > 0 and not self.books.backlog.is_empty:
             return 0.0
         waits = [SLEEP_MAX_S]
@@ -123,7 +142,7 @@ class Executor:
         if next_timeout is not None:
             waits.append(next_timeout)
         if self._wakes and self.books.failure is None:
-            waits.append(self._wakes[0][0] - time.time())
+            waits.append(self._wakes[0][0] - self.clock.now())
         return max(0.0, min(waits))
 
     def _turn(self, messages: list[Message]) -> None:
@@ -173,13 +192,13 @@ class Executor:
         ending = self.flights.ended(done)
         self.books.lanes.take(live, len(live.flights) - in_flight)
         if ending is not None and self.books.live.get(live.id) is live and self.books.failure is None:
-            now = time.time()
+            now = self.clock.now()
             self.books.touch(live)
             live.record([conclude(live.state, done.flight.call, ending, now)], now)
 
     def _wake(self) -> None:
         self.flights.expire()
-        now = time.time()
+        now = self.clock.now()
         while self._wakes and self._wakes[0][0] <= now:
             wake_at, saga = heappop(self._wakes)
             live = self.books.live.get(saga)
@@ -189,7 +208,7 @@ class Executor:
 
     def _advance(self) -> None:
         """Let every saga touched come as far as it can without a call, then hand out the room for calls."""
-        now = time.time()
+        now = self.clock.now()
         for live in list(self.books.touched.values()):
             live.record(ready(live.state, now, 0).record, now)
             self._plan_on(live, now)
@@ -248,7 +267,8 @@ class Executor:
             for live in self.books.live.values():
                 self.flights.stop(live, STOPPING)
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Refuse whoever still waits, and let the workers go."""
         self.ended = True
         self._refuse_drained()
         self.books.replies.refuse_all(

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
 from sledsaga.core.endings import CleanFailure, Ending, Failed, Succeeded, TransientFailure, Undone
 from sledsaga.core.state import Call
+from sledsaga.engine.clock import SYSTEM, Clock
 from sledsaga.engine.context import Context, Note
 from sledsaga.engine.live import Flight, Live
 from sledsaga.engine.messages import Finished
@@ -43,10 +43,11 @@ class Flights:
         sled: SledFactory | None,
         hook: Hook | None,
         note: Note,
+        clock: Clock = SYSTEM,
     ) -> None:
         """Begin with nothing in flight."""
         self._workers, self._post = workers, post
-        self._sled, self._hook, self._note = sled, hook, note
+        self._sled, self._hook, self._note, self._clock = sled, hook, note, clock
         self._deadlines: list[_Deadline] = []
         self._order = itertools.count()
         self.count = 0
@@ -69,7 +70,7 @@ class Flights:
         del live.flights[flight.call.step]
         flight.is_over = True
         self.count -= 1
-        return _judge(flight, done.ending, limit_s=_limit_s(live, flight.call))
+        return judged(done.ending, flight.stopped, limit_s=_limit_s(live, flight.call))
 
     def stop(self, live: Live, why: str) -> None:
         """Tell all calls of a saga to end: STOPPING, or LOST."""
@@ -78,7 +79,7 @@ class Flights:
 
     def expire(self) -> float | None:
         """Stop every call whose time is over; return the seconds until the next one's is, or None."""
-        now = time.monotonic()
+        now = self._clock.monotonic()
         while self._deadlines and self._deadlines[0][0] <= now:
             _, _, flight = heappop(self._deadlines)
             if not flight.is_over:
@@ -113,7 +114,7 @@ class Flights:
             attempt=call.attempt,
             epoch=live.state.epoch,
             in_doubt=call.in_doubt,
-            deadline=None if limit_s is None else time.monotonic() + limit_s,
+            deadline=None if limit_s is None else self._clock.monotonic() + limit_s,
             cancelled=threading.Event(),
             note=self._note,
         )
@@ -129,12 +130,15 @@ def _limit_s(live: Live, call: Call) -> float | None:
     return policy.timeout_s if call.direction == "do" else policy.undo_timeout_s
 
 
-def _judge(flight: Flight, ending: Ending, *, limit_s: float | None) -> Ending | None:
-    """Say how a call that was told to stop ended."""
-    if flight.stopped is None or isinstance(ending, Succeeded | Undone | CleanFailure):
+def judged(ending: Ending, stopped: str | None, *, limit_s: float | None) -> Ending | None:
+    """Return how a call ended that was told to stop (why, or None); None is for what is not recorded.
+
+    `limit_s` is its time limit, in seconds.
+    """
+    if stopped is None or isinstance(ending, Succeeded | Undone | CleanFailure):
         return ending
-    if flight.stopped in (STOPPING, LOST):
+    if stopped in (STOPPING, LOST):
         return None
-    if flight.stopped == TIMED_OUT:
+    if stopped == TIMED_OUT:
         return TransientFailure(f"{TIMED_OUT} after {limit_s:g} s: {ending.error}")
-    return Failed(f"{flight.stopped}: {ending.error}")
+    return Failed(f"{stopped}: {ending.error}")

@@ -55,7 +55,9 @@ def submit(books: Books, asked: Submit) -> None:
         books.replies.after_write(known[0], asked.reply, Submitted(known[0]))
         return
     state = new_state(asked.plan.dag, has_locks=bool(asked.plan.locks))
-    live = Live(asked.id, asked.plan, state, asked.bound, asked.key, asked.digest, is_new=True)
+    live = Live(
+        asked.id, asked.plan, state, asked.bound, asked.key, asked.digest, is_new=True, clock=books.clock
+    )
     live.record([ev.Submitted(asked.by)])
     books.touch(live)
     if asked.key is not None:
@@ -81,7 +83,7 @@ def _known(books: Books, asked: Submit) -> tuple[str, str] | None:
 def decide(books: Books, asked: Decide) -> None:
     """Let a command become events, or say what it would be."""
     kept = books.live.get(asked.saga) or books.touched.get(asked.saga)
-    live = kept or read_live(books.store, asked.saga)
+    live = kept or read_live(books.store, asked.saga, books.clock)
     if asked.expect_seq is not None and asked.expect_seq != live.state.seq:
         stands = f"saga {asked.saga} stands at event {live.state.seq}"
         msg = f"{stands}, not {asked.expect_seq}; look again, then decide"
@@ -143,7 +145,7 @@ def _unfit(command: Command, error: Exception) -> UsageError:
 def wait(books: Books, asked: Wait) -> None:
     """Answer when the saga rests; now, if it does."""
     if asked.saga not in books.live and asked.saga not in books.touched:
-        if read_live(books.store, asked.saga).state.at_rest:
+        if read_live(books.store, asked.saga, books.clock).state.at_rest:
             resolve(asked.reply, None)
             return
         if not books.drive:

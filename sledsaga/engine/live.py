@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -12,6 +11,7 @@ from sledsaga.core.dag import Plan
 from sledsaga.core.machine import apply
 from sledsaga.core.state import Call, State
 from sledsaga.core.view import direction, saga_state
+from sledsaga.engine.clock import SYSTEM, Clock
 from sledsaga.engine.context import Context
 from sledsaga.engine.perform import Job
 from sledsaga.store.store import Append, Index, NewSaga
@@ -45,10 +45,11 @@ class Live:
     pending: list[ev.Recorded] = field(default_factory=list)
     flights: dict[int, Flight] = field(default_factory=dict)
     wake_at: float | None = None
+    clock: Clock = SYSTEM
 
     def record(self, events: Iterable[ev.Event], now: float | None = None) -> None:
         """Let events happen; they are in the log only after the next write."""
-        at = time.time() if now is None else now
+        at = self.clock.now() if now is None else now
         for event in events:
             epoch = self.state.epoch + isinstance(event, ev.Claimed)
             recorded = ev.Recorded(self.state.seq + 1, at, epoch, event)

@@ -1,7 +1,8 @@
 """Where steps run: `def` steps in threads, `async def` steps on one asyncio loop in a thread of its own.
 
-Workers are given jobs and hand back endings through a callback; they decide nothing. Threads are made
-when they are needed and are daemons: a step that never returns must not keep the process from ending.
+Workers are given jobs and hand back endings through a callback; they decide nothing. Whoever gives an
+executor other workers (a simulation) says in which order calls are made and end. Threads are made when they
+are needed and are daemons: a step that never returns must not keep the process from ending.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Protocol
 
 from sledsaga.core.endings import Ending, Failed
 from sledsaga.engine.diagnostics import logger
@@ -18,7 +20,23 @@ from sledsaga.engine.perform import Job, perform, perform_async
 Report = Callable[[Ending], None]
 
 
-class Workers:
+class Workers(Protocol):
+    """Those who make the calls. All three are asked from the executor's loop alone."""
+
+    def start(self, job: Job, report: Report) -> None:
+        """Run a job; `report` is called with its ending, once, from any thread, and not from in here."""
+        ...
+
+    def cancel(self, job: Job) -> None:
+        """Tell a job that it should end."""
+        ...
+
+    def close(self) -> None:
+        """Let go of all that is not busy; nothing is started any more."""
+        ...
+
+
+class Threads:
     """A bounded set of threads, and an asyncio loop when the first `async def` step comes."""
 
     def __init__(self, threads: int) -> None:
