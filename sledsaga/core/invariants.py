@@ -119,6 +119,7 @@ class Judge:
     in_doubt: set[int] = field(default_factory=set)
     open_calls: dict[int, str] = field(default_factory=dict)
     attempts: dict[tuple[str, int], int] = field(default_factory=dict)
+    budget_from: dict[tuple[str, int], int] = field(default_factory=dict)
     not_before: dict[int, float] = field(default_factory=dict)
     held_by: set[str] = field(default_factory=lambda: {"unclaimed"})
     unwinding: bool = False
@@ -148,8 +149,12 @@ class Judge:
                 | ev.StepDeferred(step)
             ):
                 yield from self._close(step, "do")
+                if isinstance(event, ev.StepDeferred):
+                    yield from self._spends(step, "do")
             case ev.UndoSucceeded(step) | ev.UndoFailed(step) | ev.UndoDeferred(step):
                 yield from self._close(step, "undo")
+                if isinstance(event, ev.UndoDeferred):
+                    yield from self._spends(step, "undo")
             case ev.Ended(outcome):
                 yield from self._ended(outcome)
         self._remember(event)
@@ -173,6 +178,8 @@ class Judge:
                 self.not_before[step] = next_at
             case ev.StepRetried(step) | ev.UndoRetried(step):
                 self.not_before.pop(step, None)
+                call = "do" if isinstance(event, ev.StepRetried) else "undo"
+                self.budget_from[call, step] = self.attempts.get((call, step), 0)
             case ev.UndoSucceeded(step) | ev.UndoSkipped(step):
                 self.may_have_run.discard(step)
             case ev.LocksAcquired():
@@ -211,6 +218,16 @@ class Judge:
     def _close(self, step: int, call: str) -> Iterator[str]:
         if self.open_calls.pop(step, None) != call:
             yield f"{self.dag.steps[step].path}: a {call} ends that was not started"
+
+    def left(self, step: int, call: str) -> int:
+        """Return how many attempts are left to a call, by policy and by what people granted anew."""
+        policy = self.dag.steps[step].policy
+        granted = (policy.retry if call == "do" else policy.undo_retry).attempts
+        return granted + self.budget_from.get((call, step), 0) - self.attempts.get((call, step), 0)
+
+    def _spends(self, step: int, call: str) -> Iterator[str]:
+        if self.left(step, call) < 1:
+            yield f"{self.dag.steps[step].path}: {call} is to be tried again, beyond what its policy grants"
 
     def _do(self, step: int) -> Iterator[str]:
         node = self.dag.steps[step]

@@ -2,6 +2,7 @@
 
 Rules
 - Events that would leave a gap are a mistake of the caller: LogCorrupt, and nothing is written.
+- The fence: an append is written only where its saga stands at the very epoch and number that it believes.
 - Several appends to one saga in a batch are one append, or all of them lose.
 """
 
@@ -52,6 +53,14 @@ def merged(appends: Sequence[Append]) -> tuple[dict[str, Append], set[str]]:
         else:
             lost.add(saga)
     return {saga: append for saga, append in one.items() if saga not in lost}, lost
+
+
+def lets_through(at: tuple[int, int] | None, believed: tuple[int, int]) -> bool:
+    """Say whether the fence is open: `at` is the epoch and last number of the saga (None: there is none).
+
+    The condition of the SQL statements that move a saga is this one; the model checker walks it.
+    """
+    return at == believed
 
 
 def in_order(lost: set[str], appends: Iterable[Append]) -> tuple[str, ...]:

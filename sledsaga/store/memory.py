@@ -17,7 +17,15 @@ from itertools import chain
 from sledsaga.core.dag import Plan
 from sledsaga.core.events import Ended, LocksAcquired, Recorded
 from sledsaga.errors import KeyConflict, NotFound
-from sledsaga.store.batch import check_gapless, check_limit, in_order, merged, read_token, token_of
+from sledsaga.store.batch import (
+    check_gapless,
+    check_limit,
+    in_order,
+    lets_through,
+    merged,
+    read_token,
+    token_of,
+)
 from sledsaga.store.codec import to_row
 from sledsaga.store.store import ENDED, Append, Filter, Index, LockRow, NewSaga, Page, SagaRow
 
@@ -50,7 +58,7 @@ class MemoryStore:
             self._check_free(new)
             at = {saga.id: (saga.index.epoch, saga.index.seq) for saga in new}
             at |= {s: (kept.row.epoch, kept.row.seq) for s in one if (kept := self._sagas.get(s))}
-            lost |= {saga for saga, append in one.items() if at.get(saga) != (append.epoch, append.seq)}
+            lost |= {saga for saga, a in one.items() if not lets_through(at.get(saga), (a.epoch, a.seq))}
             for saga in new:
                 self._add(saga)
             for saga_id, append in one.items():
