@@ -13,8 +13,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import quote
@@ -29,6 +30,8 @@ BUSY_S: Final = 10.0  # how long to wait for another connection before saying so
 EFFECTIVE: Final = os.access in os.supports_effective_ids
 WAL_BYTES: Final = 64 * 1024 * 1024  # a larger write-ahead log is cut back to this after a checkpoint
 Mode = Literal["rw", "ro"]
+Connect = Callable[..., sqlite3.Connection]
+_CONNECT: Final[ContextVar[Connect]] = ContextVar("connect", default=sqlite3.connect)
 
 TROUBLES: Final[dict[int, tuple[type[LogUnavailable], str]]] = {
     sqlite3.SQLITE_FULL: (LogUnavailable, "the disk is full; nothing was recorded: make room, then go on"),
@@ -83,13 +86,25 @@ def troubles(path: Path) -> Iterator[None]:
         raise UsageError(f"{error.object!r} is not valid text") from error
 
 
+@contextmanager
+def connecting_by(connect: Connect) -> Iterator[None]:
+    """Let what is opened here reach SQLite through `connect` instead of `sqlite3.connect`, and keep to it.
+
+    So a log can be put on a file system of one's own, such as one whose power can be cut.
+    """
+    token = _CONNECT.set(connect)
+    try:
+        yield
+    finally:
+        _CONNECT.reset(token)
+
+
 def make_engine(path: Path, mode: Mode, *, foreign_keys: bool = True) -> Engine:
     """Return an engine for one writer (`rw`) or for many readers (`ro`); nothing is opened yet."""
+    reach = _CONNECT.get()
 
     def connect() -> sqlite3.Connection:
-        db = sqlite3.connect(
-            _uri(path, mode), uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False
-        )
+        db = reach(_uri(path, mode), uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         if mode == "rw":
             _set_up_writer(db, foreign_keys=foreign_keys)
         return db
@@ -162,8 +177,22 @@ def is_empty(path: Path) -> bool:
     with troubles(path):
         if path.stat().st_size == 0:
             return True
+        _undo_half_made(path)
         with make_engine(path, "ro").connect() as connection:
             return not _tables(connection)
+
+
+def _undo_half_made(path: Path) -> None:
+    """Let SQLite take back what was begun when a log was being made and power was lost.
+
+    Only then does a log have a journal to roll back, which who reads only may not do.
+    """
+    if path.with_name(f"{path.name}-journal").exists():
+        db = _CONNECT.get()(_uri(path, "rw"), uri=True, timeout=BUSY_S, isolation_level=None)
+        try:
+            db.execute("SELECT 1 FROM sqlite_master").fetchall()
+        finally:
+            db.close()
 
 
 def _tables(connection: Connection) -> set[str]:

@@ -1,0 +1,49 @@
+"""Power cuts while a log is made, written, closed and opened again: what was acknowledged is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.power.cuts import Client, chosen_places, cuts, judge_cut, record
+
+
+def cut_and_judge(client: Client, folder: Path, *, count: int, seed: int) -> list[str]:
+    """Cut the power at so many places of what a client did; return what was found broken."""
+    places = chosen_places(client.tape, count, seed)
+    told = [judge_cut(cut, client.pictures, folder / "after") for cut in cuts(client.tape, places, seed=seed)]
+    print(f"{len(places)} power cuts")  # noqa: T201 - the figure
+    return [one for one in told if one]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_was_acknowledged_survives_a_power_cut(folder: Path, seed: int) -> None:
+    """Wherever power is lost, the log has every batch that was acknowledged, none by half, and goes on."""
+    client = record(folder / "log", seed)
+    assert cut_and_judge(client, folder, count=100, seed=seed) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_log_is_made_or_can_be_made_again(folder: Path, seed: int) -> None:
+    """Wherever power is lost while a log is made, opening it makes it, and it can be written."""
+    client = record(folder / "log", 0, count=2)
+    making = next(place for place, entry in enumerate(client.tape.entries) if "read after" in str(entry))
+    del client.tape.entries[making:]
+    assert cut_and_judge(client, folder, count=10_000, seed=seed) == []
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_checkpoints_can_be_cut(folder: Path, seed: int) -> None:
+    """Power can also be lost while a log of some size is copied into the database, and begun anew."""
+    client = record(folder / "log", seed, count=40, output_bytes=90_000)
+    assert cut_and_judge(client, folder, count=40, seed=seed) == []
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("seed", range(100, 112))
+def test_many_power_cuts(folder: Path, seed: int) -> None:
+    """The same at every place of the tape, in two ways each."""
+    client = record(folder / "log", seed)
+    for way in range(2):
+        assert cut_and_judge(client, folder, count=10_000, seed=seed + 1000 * way) == []
