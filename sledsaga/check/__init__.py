@@ -1,1 +1,82 @@
-"""The proof: every interleaving and crash explored, and suites for any store, host and operation."""
+"""The proof: every interleaving and crash explored, and suites for any store, host and operation.
+
+For those who write operations: `check(Subject(operation, params, sled))` tries an operation at every point
+and returns a `Report`; each check alone is a function, too, and under `pytest` a fixture. What is public is
+named here and imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sledsaga.check.checks import CHECKS, check
+    from sledsaga.check.leaves import files_below, leaves_nothing
+    from sledsaga.check.probes import probe_truthful
+    from sledsaga.check.render import to_html, to_text
+    from sledsaga.check.report import Coverage, Point, Report, Row
+    from sledsaga.check.subject import Subject
+    from sledsaga.check.suite import actions_twice, fail_each_step, undo_fails_each_step, undo_twice
+    from sledsaga.check.troubles import (
+        crash_each_point,
+        cut_each_command,
+        lost_reply_each_command,
+        slow_each_command,
+    )
+
+_HOMES = {
+    "CHECKS": "checks",
+    "Coverage": "report",
+    "Point": "report",
+    "Report": "report",
+    "Row": "report",
+    "Subject": "subject",
+    "actions_twice": "suite",
+    "check": "checks",
+    "crash_each_point": "troubles",
+    "cut_each_command": "troubles",
+    "fail_each_step": "suite",
+    "files_below": "leaves",
+    "leaves_nothing": "leaves",
+    "lost_reply_each_command": "troubles",
+    "probe_truthful": "probes",
+    "slow_each_command": "troubles",
+    "to_html": "render",
+    "to_text": "render",
+    "undo_fails_each_step": "suite",
+    "undo_twice": "suite",
+}
+
+__all__ = [
+    "CHECKS",
+    "Coverage",
+    "Point",
+    "Report",
+    "Row",
+    "Subject",
+    "actions_twice",
+    "check",
+    "crash_each_point",
+    "cut_each_command",
+    "fail_each_step",
+    "files_below",
+    "leaves_nothing",
+    "lost_reply_each_command",
+    "probe_truthful",
+    "slow_each_command",
+    "to_html",
+    "to_text",
+    "undo_fails_each_step",
+    "undo_twice",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever stands under that name
+    """Import a public name from its home when it is first used."""
+    if name not in _HOMES:
+        msg = f"sledsaga.check has no {name!r}"
+        raise AttributeError(msg)
+    found = getattr(importlib.import_module(f"sledsaga.check.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found

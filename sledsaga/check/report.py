@@ -2,11 +2,13 @@
 
 Rules
 - A point that was never reached is a failure: a proof of something that did not happen is none.
+- A check that had nothing to try says why; one that tried some of its points says of how many.
 - A report is data; how it looks as text, JSON or HTML is decided elsewhere.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,29 +32,6 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One check, and all the points at which it was tried."""
-
-    check: str
-    points: tuple[Point, ...]
-
-    @property
-    def reached(self) -> int:
-        """How many points were reached."""
-        return sum(point.reached for point in self.points)
-
-    @property
-    def passed(self) -> int:
-        """How many points were reached and passed."""
-        return sum(point.ok for point in self.points)
-
-    @property
-    def ok(self) -> bool:
-        """Whether every point was reached and passed; a check without a point proves nothing."""
-        return bool(self.points) and self.passed == len(self.points)
-
-
-@dataclass(frozen=True, slots=True)
 class Coverage:
     """Which steps, undos and changing commands there are, and which of them ran in all trials together."""
 
@@ -67,6 +46,51 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """One check, and all the points at which it was tried.
+
+    `of` is how many points there are in all, when only some were tried. `nothing` says why there is no
+    point to try, such as an operation whose steps have no probe. `coverage` is what ran in its trials.
+    """
+
+    check: str
+    points: tuple[Point, ...]
+    of: int | None = None
+    nothing: str = ""
+    coverage: tuple[Coverage, ...] = ()
+    seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def total(self) -> int:
+        """How many points there are, tried or not."""
+        return len(self.points) if self.of is None else self.of
+
+    @property
+    def reached(self) -> int:
+        """How many points were reached."""
+        return sum(point.reached for point in self.points)
+
+    @property
+    def passed(self) -> int:
+        """How many points were reached and passed."""
+        return sum(point.ok for point in self.points)
+
+    @property
+    def failures(self) -> tuple[Point, ...]:
+        """The points that were not reached, or did not pass."""
+        return tuple(point for point in self.points if not point.ok)
+
+    @property
+    def ok(self) -> bool:
+        """Whether all that was tried was reached and passed, and all that had to run ran.
+
+        A check without a point proves nothing, unless there is nothing to prove.
+        """
+        is_tried = bool(self.points or self.nothing)
+        return is_tried and not self.failures and not any(each.missing for each in self.coverage)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """The matrix of one operation."""
 
@@ -78,8 +102,9 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every check passed at every point, and nothing was left out."""
-        return all(row.ok for row in self.rows) and not any(each.missing for each in self.coverage)
+        """Whether every check passed at every point, and nothing was left out; no check is no proof."""
+        is_tried = bool(self.rows) and all(row.ok for row in self.rows)
+        return is_tried and not any(each.missing for each in self.coverage)
 
     def to_json(self) -> dict[str, Any]:
         """Return the matrix as JSON, with each point that is not ok."""
@@ -101,12 +126,25 @@ class Report:
         }
 
 
+def merged(coverages: Iterable[Coverage]) -> tuple[Coverage, ...]:
+    """Return one coverage for each kind: what any of them knows, and what any of them reached."""
+    known: dict[str, dict[str, None]] = {}
+    reached: dict[str, frozenset[str]] = {}
+    for each in coverages:
+        known.setdefault(each.kind, {}).update(dict.fromkeys(each.known))
+        reached[each.kind] = reached.get(each.kind, frozenset()) | each.reached
+    return tuple(Coverage(kind, tuple(names), reached[kind]) for kind, names in known.items())
+
+
 def _row(row: Row) -> dict[str, Any]:
-    bad = [point for point in row.points if not point.ok]
     return {
         "check": row.check,
+        "ok": row.ok,
         "points": len(row.points),
+        "of": row.total,
         "reached": row.reached,
         "passed": row.passed,
-        "failures": [{"point": each.name, "reached": each.reached, "why": each.why} for each in bad],
+        "nothing": row.nothing,
+        "missing": [f"{each.kind}: {name}" for each in row.coverage for name in each.missing],
+        "failures": [{"point": each.name, "reached": each.reached, "why": each.why} for each in row.failures],
     }

@@ -19,6 +19,7 @@ from sledsaga.core.define import Operation
 
 Params = Mapping[str, Any]
 Picture = Callable[[Path], Any]
+GoodEnough = Callable[[Any, Any, Any], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,21 @@ class Subject:
 
     `params` are the same for each trial, or a function of the trial's folder (which may prepare it, too).
     `sled` is the folder of a simulated sled at rest; None for operations that ask for no sled.
-    `snapshot` is a picture, as JSON, of what the operation changes beside the sled, given the trial's folder.
+    `snapshot` is a picture, as JSON, of what the operation changes beside the sled, given the trial's folder;
+    None means all files of that folder.
+    `good_enough` is asked about a saga that succeeded on a machine in trouble and left something else than
+    it does on one that is well. It gets three pictures of the sled (or, without one, of what is beside it):
+    as it is, as it should be, and as it was before the saga. None: nothing else will do.
+    `patience_s` is how long one saga may take in a trial before it counts as hanging, in seconds.
     """
 
     operation: Operation
     params: Params | Callable[[Path], Params]
     sled: Path | None = None
     snapshot: Picture | None = None
+    good_enough: GoodEnough | None = None
+    patience_s: float = 60.0
+
+    def params_in(self, folder: Path) -> Params:
+        """Return the params of a trial in this folder."""
+        return self.params(folder) if callable(self.params) else self.params
