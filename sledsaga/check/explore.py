@@ -18,10 +18,10 @@ Rules
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sledsaga.check.symmetry import Fold, orders
+from sledsaga.check.symmetry import Fold, Key, orders
 from sledsaga.check.world import REAL, Bounds, Move, Parts, World, begin
 from sledsaga.core.commands import VERBS, Verb
 from sledsaga.core.dag import Dag, Plan
@@ -107,7 +107,7 @@ class Walk:
     states_max: int
     came_from: list[tuple[int, str]] = field(default_factory=list)
     own_before: list[list[int]] = field(default_factory=list)
-    seen: dict[Hashable, list[tuple[Left, int]]] = field(default_factory=dict)
+    seen: dict[Key, list[tuple[Left, int]]] = field(default_factory=dict)
     queue: deque[tuple[int, World]] = field(default_factory=deque)
     rests: list[int] = field(default_factory=list)
     ends: set[str] = field(default_factory=set)
@@ -151,7 +151,7 @@ class Walk:
         if move.is_own:
             self.own_before[known].append(number)
 
-    def _enter(self, key: Hashable, world: World, before: int, label: str) -> int:
+    def _enter(self, key: Key, world: World, before: int, label: str) -> int:
         number = len(self.came_from)
         self.seen.setdefault(key, []).append((world.left, number))
         self.came_from.append((before, label))
@@ -189,3 +189,11 @@ def _end_of(state: State) -> str:
     if state.parked is not None or state.paused:
         return "paused" if state.parked is None else "parked"
     return "stuck" if state.at_rest else "on its way"
+
+
+if __name__ == "__main__":
+    import sys
+
+    from sledsaga.check.table import main
+
+    sys.exit(main(sys.argv[1:]))

@@ -21,7 +21,7 @@ from typing import Any
 from sledsaga.check.drive import all_shapes
 from sledsaga.core.dag import Dag, DagStep
 
-Key = tuple[Hashable, ...]
+Key = tuple[Hashable, tuple[int, ...]]
 
 
 def orders(dag: Dag) -> tuple[tuple[int, ...], ...]:

@@ -128,8 +128,11 @@ class World:
 
     def moves(self) -> list[Move]:
         """Return all that can happen next; what is wrong with how the machine stands joins `wrong`."""
-        if self.wrong or self.state.outcome is not None:
+        self.wrong += breaches(self.state)
+        if self.wrong:
             return []
+        if self.state.outcome is not None:
+            return list(self._late())
         wish = self.parts.ready(self.state, self.now)
         own = list(self._own(wish))
         self.wrong += tuple(self._judge(wish, own))
@@ -169,14 +172,13 @@ class World:
             self.parts.apply(state, recorded)
         except LogCorrupt as error:
             self.wrong += (f"the machine refuses its own event: {error}",)
-            return
-        self.wrong += breaches(state)
 
     def key(self) -> tuple[Hashable, list[Hashable]]:
         """Return all that decides what can happen next, but for `left`: of the saga, and of each step."""
         state, judge = self.state, self.judge
         whole = (
             _whole_of_state(state),
+            max(0.0, state.backing_off[0][0] - self.now) if state.backing_off else None,
             state.executor is None,
             tuple(sorted(judge.held_by)),
             judge.unwinding,

@@ -155,6 +155,8 @@ class Judge:
                 yield from self._close(step, "undo")
                 if isinstance(event, ev.UndoDeferred):
                     yield from self._spends(step, "undo")
+            case ev.LocksAcquired() if "waits for locks" not in self.held_by:
+                yield "locks are taken by a saga that waits for none"
             case ev.Ended(outcome):
                 yield from self._ended(outcome)
         self._remember(event)
