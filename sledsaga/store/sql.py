@@ -24,7 +24,7 @@ from sledsaga.errors import LogCorrupt, LogUnavailable, NotFound
 from sledsaga.store import statements as sql
 from sledsaga.store.batch import check_limit, read_token, token_of
 from sledsaga.store.codec import EventRow, from_row
-from sledsaga.store.sqlite import check_schema, make_engine, make_log, troubles
+from sledsaga.store.sqlite import check_schema, make_engine, make_log, nobody_can_write, troubles
 from sledsaga.store.store import ENDED, Append, Filter, LockRow, NewSaga, Page, SagaRow, SagaState
 from sledsaga.store.writer import Writer
 
@@ -59,7 +59,9 @@ class SqlStore:
         self._dags: dict[int, Dag] = {}
         self._closed = False
         with self._reading() as connection:
-            check_schema(connection, path)
+            check_schema(connection, path)  # what is refused is not touched: the writer comes second
+        if self._writer is not None and not nobody_can_write(path):
+            self._writer.open()
 
     def write(self, new: Sequence[NewSaga], appends: Sequence[Append]) -> tuple[str, ...]:
         """Record all of it in one durable transaction; return the ids whose writer was out of date.

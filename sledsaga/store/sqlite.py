@@ -5,6 +5,7 @@ Rules
 - Readers open the file read-only: they see the last whole transaction, block nobody, and never write or
   checkpoint, so only one connection ever does.
 - A new log is made in one transaction; whoever comes second finds it whole.
+- Who opens a log for writing first makes durable what is in it: a killed process may not have come to that.
 - Every error of SQLite leaves through `troubles`, once, as one line that says what to do.
 """
 
@@ -119,10 +120,10 @@ def make_engine(path: Path, mode: Mode, *, foreign_keys: bool = True) -> Engine:
 
 def _uri(path: Path, mode: Mode) -> str:
     uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
-    return uri + "&immutable=1" if mode == "ro" and _nobody_can_write(path) else uri
+    return uri + "&immutable=1" if mode == "ro" and nobody_can_write(path) else uri
 
 
-def _nobody_can_write(path: Path) -> bool:
+def nobody_can_write(path: Path) -> bool:
     """Tell whether a closed log lies in a folder that we cannot change, such as on a read-only disk.
 
     SQLite then has to be told that it may do without its shared-memory file.
@@ -138,6 +139,18 @@ def _set_up_writer(db: sqlite3.Connection, *, foreign_keys: bool) -> None:
     db.execute(f"PRAGMA foreign_keys={int(foreign_keys)}")
     for pragma in ("synchronous=FULL", f"journal_size_limit={WAL_BYTES}"):
         db.execute(f"PRAGMA {pragma}")
+    _settle(db)
+
+
+def _settle(db: sqlite3.Connection) -> None:
+    """Put on the disk what a process that was killed in a commit may have left in the system's memory.
+
+    SQLite takes it for committed. Whoever reads it may act upon it, so it must outlive the power from now on.
+    """
+    busy, frames, copied = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    if busy or copied < frames:  # a reader is in the way; any commit syncs the whole write-ahead log too
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        db.execute(f"PRAGMA user_version={int(version)}")
 
 
 def _use_wal(db: sqlite3.Connection) -> None:

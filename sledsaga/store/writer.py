@@ -52,6 +52,11 @@ class Writer:
         self._dags: dict[str, int] = {}
         self._refusal: str | None = None
 
+    def open(self) -> None:
+        """Connect, which makes durable what the log has; raises LogUnavailable."""
+        with self._mutex, troubles(self._path):
+            self._open()
+
     def write(self, new: Sequence[NewSaga], appends: Sequence[Append]) -> tuple[str, ...]:
         """Record a batch; see `Store.write`."""
         check_gapless(new, appends)

@@ -22,7 +22,7 @@ from sledsaga.store.sqlite import Connect, connecting_by, make_engine
 from sledsaga.store.store import Store
 from tests.power.dbapi import connect_through
 from tests.power.disk import Disk, Note
-from tests.power.vfs import PowerVfs, Tape, lay_out
+from tests.power.vfs import PowerVfs, Tape, lay_out, next_life
 from tests.power.workload import Batch, Picture, difference, look, make_batches, pictures
 
 LOG: Final = "log.db"
@@ -56,7 +56,7 @@ class Client:
     def run(self, *, closes: bool = True) -> None:
         """Write all batches; after trouble look what is there, and go on from it."""
         self._connect = connect_through(PowerVfs(self.tape))
-        self._note("the log is not made yet")
+        self._note("nothing was asked yet")
         while self.done < len(self.batches):
             assert len(self.troubles) < 40, self.troubles
             try:
@@ -149,9 +149,9 @@ def cuts(tape: Tape, places: Sequence[int], *, seed: int = 0) -> Iterator[Cut]:
         yield Cut(place, seed * 7919 + place, disk, allowed)
 
 
-def chosen_places(tape: Tape, count: int, seed: int) -> list[int]:
-    """Choose places on a tape by seed; all when there are no more than that."""
-    every = range(1, len(tape.entries) + 1)
+def chosen_places(length: int, count: int, seed: int) -> list[int]:
+    """Choose places on a tape of that length by seed; all when there are no more than that."""
+    every = range(1, length + 1)
     dice = random.Random(seed)  # noqa: S311 - a dice
     return sorted(dice.sample(every, count)) if count < len(every) else [*every]
 
@@ -197,3 +197,13 @@ def record(folder: Path, seed: int, *, open_log: Open = SqlStore, **about: int) 
     client = Client(folder, batches, open=open_log, closes_after=closes)
     client.run()
     return client
+
+
+def live_on(client: Client, place: int, folder: Path) -> Client:
+    """Kill the client there, with power: the next one reads what it wrote, synced or not, and goes on."""
+    tape = next_life(client.tape.entries[:place], folder)
+    told = [entry.what for entry in tape.entries if isinstance(entry, Note)]
+    known = told[-1].counts if told else (0,)
+    heir = Client(folder, client.batches, tape, open=client.open, known=known, done=known[0])
+    heir.run()
+    return heir

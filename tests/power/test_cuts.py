@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.power.cuts import Client, chosen_places, cuts, judge_cut, record
+from tests.power.cuts import Client, chosen_places, cuts, judge_cut, live_on, record
 
 
-def cut_and_judge(client: Client, folder: Path, *, count: int, seed: int) -> list[str]:
-    """Cut the power at so many places of what a client did; return what was found broken."""
-    places = chosen_places(client.tape, count, seed)
+def cut_and_judge(client: Client, folder: Path, *, count: int, seed: int, after: int = 0) -> list[str]:
+    """Cut the power at so many places, after one, of what a client did; return what was found broken."""
+    places = [after + place for place in chosen_places(len(client.tape.entries) - after, count, seed)]
     told = [judge_cut(cut, client.pictures, folder / "after") for cut in cuts(client.tape, places, seed=seed)]
     print(f"{len(places)} power cuts")  # noqa: T201 - the figure
     return [one for one in told if one]
@@ -38,6 +38,16 @@ def test_checkpoints_can_be_cut(folder: Path, seed: int) -> None:
     """Power can also be lost while a log of some size is copied into the database, and begun anew."""
     client = record(folder / "log", seed, count=40, output_bytes=90_000)
     assert cut_and_judge(client, folder, count=40, seed=seed) == []
+
+
+def test_what_was_read_after_a_kill_survives_a_power_cut(folder: Path) -> None:
+    """Who was killed before its sync leaves a batch that is read by the next one: then it must stay."""
+    first = record(folder / "log", 1, count=6)
+    told = []
+    for place in chosen_places(len(first.tape.entries), 12, seed=0):
+        heir = live_on(first, place, folder / "next")
+        told += cut_and_judge(heir, folder, count=12, seed=place, after=place)
+    assert told == []
 
 
 @pytest.mark.campaign

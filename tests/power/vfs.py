@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -164,6 +163,5 @@ def lay_out(files: dict[str, bytes], folder: Path) -> None:
 def next_life(entries: Iterable[Entry], folder: Path) -> Tape:
     """Let the process die after these entries, with power: the next one finds what programs saw."""
     tape = Tape(list(entries))
-    with suppress(FileNotFoundError):
-        lay_out(disk_after(tape.entries).now(), folder)
+    lay_out(disk_after(tape.entries).now(), folder)
     return tape
