@@ -114,7 +114,7 @@ class MemoryStore:
     def events(self, saga: str, *, after: int = 0, limit: int | None = None) -> tuple[Recorded, ...]:
         """Return the events above `after`, in order, at most `limit`; raises NotFound."""
         first = max(after, 0)
-        return self._kept(saga).events[first : None if limit is None else first + limit]
+        return self._kept(saga).events[first : None if limit is None else first + max(limit, 0)]
 
     def list(self, only: Filter, *, limit: int, token: str | None = None) -> Page[SagaRow]:
         """Return sagas, newest first, page by page; raises UsageError for a token that is none."""
@@ -129,13 +129,14 @@ class MemoryStore:
         """Return ids of sagas that are not at rest for good, ascending, above `after`."""
         with self._mutex:
             ids = (saga for saga in self._ids if saga > after)
-            return tuple(saga for saga in ids if self._sagas[saga].row.state not in ENDED)[:limit]
+            return tuple(saga for saga in ids if self._sagas[saga].row.state not in ENDED)[: max(limit, 0)]
 
     def find(self, prefix: str, *, limit: int = 10) -> tuple[str, ...]:
         """Return ids that begin with the prefix, ascending."""
         with self._mutex:
             first = bisect_left(self._ids, prefix)
-            return tuple(saga for saga in self._ids[first : first + limit] if saga.startswith(prefix))
+            found = self._ids[first : first + max(limit, 0)]
+            return tuple(saga for saga in found if saga.startswith(prefix))
 
     def locks(self, saga: str | None = None) -> tuple[LockRow, ...]:
         """Return who holds and who waits, by resource, holders first, then in the order of the queue."""

@@ -37,6 +37,7 @@ COLUMNS: Final[dict[str, type | tuple[type, ...]]] = {
     **dict.fromkeys(("created_at", "updated_at"), (int, float)),
 }
 """What SQLite, which would take anything, must have in a column."""
+WHOLE_MAX: Final = 2**63 - 1  # SQLite has no larger number, and no log has so many rows
 DAGS: Final = 256  # DAGs that are kept in memory, read back once
 DAG_STEPS: Final = 100_000  # steps of all of them together, which is some 50 MB
 
@@ -121,18 +122,18 @@ class SqlStore:
 
         Raises NotFound, and LogCorrupt (naming saga and place) for a gap or an event that cannot be read.
         """
-        after = max(after, 0)
+        after, limit = _bound(after), WHOLE_MAX if limit is None else _bound(limit)
         with self._reading() as connection:
             num, last = _found(connection.execute(sql.NUM_AND_SEQ, {"id": saga}).first(), saga)
-            bounds = {"num": num, "after": after, "limit": -1 if limit is None else limit}
+            bounds = {"num": num, "after": after, "limit": limit}
             rows = connection.execute(sql.EVENTS, bounds).all()
-        due = max(last - after, 0) if limit is None else min(max(last - after, 0), limit)
+        due = min(max(last - after, 0), limit)
         _check_gapless(saga, [row.seq for row in rows], range(after + 1, after + due + 1))
         return tuple(_recorded(saga, *row) for row in rows)
 
     def list(self, only: Filter, *, limit: int, token: str | None = None) -> Page[SagaRow]:
         """Return sagas, newest first, page by page; raises UsageError for a token that is none."""
-        bounds = {"below": read_token(token) or LAST, "limit": check_limit(limit) + 1}
+        bounds = {"below": read_token(token) or LAST, "limit": _bound(check_limit(limit) + 1)}
         with self._reading() as connection:
             found = _first(_listed(connection, only, bounds), limit + 1)
         rows = tuple(_saga_row(row) for row in found[:limit])
@@ -141,16 +142,16 @@ class SqlStore:
     def unfinished(self, *, after: str = "", limit: int = 1000) -> tuple[str, ...]:
         """Return ids of sagas that are not at rest for good, ascending, above `after`."""
         with self._reading() as connection:
-            bounds = {"after": after, "limit": limit}
+            bounds: dict[str, Any] = {"after": after, "limit": _bound(limit)}
             ids = [
                 connection.execute(sql.UNFINISHED, {**bounds, "state": state}).scalars().all()
                 for state in STATES - ENDED
             ]
-        return tuple(heapq.merge(*ids))[:limit]
+        return tuple(heapq.merge(*ids))[: _bound(limit)]
 
     def find(self, prefix: str, *, limit: int = 10) -> tuple[str, ...]:
         """Return ids that begin with the prefix, ascending."""
-        bounds = {"prefix": prefix, "beyond": prefix + LAST, "limit": limit}
+        bounds = {"prefix": prefix, "beyond": prefix + LAST, "limit": _bound(limit)}
         with self._reading() as connection:
             return tuple(connection.execute(sql.FIND, bounds).scalars())
 
@@ -178,6 +179,11 @@ class SqlStore:
             raise LogUnavailable(f"log {self._path}: it was closed; open it again")
         with troubles(self._path), self._readers.connect() as connection, connection.begin():
             yield connection
+
+
+def _bound(number: int) -> int:
+    """Return a bound as SQLite can hold it; less than nothing is nothing."""
+    return min(max(number, 0), WHOLE_MAX)
 
 
 def _listed(connection: Connection, only: Filter, bounds: dict[str, Any]) -> Iterable[Found]:
