@@ -150,6 +150,7 @@ def _steps(params: Params) -> Iterator[Step]:
         after=_all_done(config),
         retry=TRIES,
         timeout_s=CHANGE_S,
+        undo_timeout_s=CHANGE_S,
     )
     yield _retire_row(config)
 
@@ -197,6 +198,7 @@ def _shutdown_rows(config: SledConfig) -> Iterator[Step]:
         after=[_row(one) for one in config.datasets],
         retry=TRIES,
         timeout_s=CHANGE_S,
+        undo_timeout_s=CHANGE_S,
     )
 
 
@@ -249,6 +251,7 @@ def _address_rows(zones: Sequence[ZoneWanted]) -> Iterator[Step]:
             after=["underlay", "shut-down"],
             retry=TRIES,
             timeout_s=CHANGE_S,
+            undo_timeout_s=CHANGE_S,
         )
 
 

@@ -123,6 +123,7 @@ def _row(one: DatasetWanted, name: str, parent: str | None, policy: Policy) -> I
         inputs=inputs | ({"root": output_of(parent)} if parent else {}),
         retry=TRIES,
         timeout_s=CHANGE_S,
+        undo_timeout_s=CHANGE_S,
     )
 
 

@@ -81,7 +81,7 @@ def _steps(params: Params) -> Iterator[Step]:
     yield from pool_steps(PoolWanted(name=params.pool, disk=params.disk), [zone.name, debug.name])
     yield dataset_step(zone, "zone", after=["crypt"])
     yield dataset_step(debug, "debug", after=["crypt"])
-    yield step(mark, undo=undo_mark, retry=TRIES, timeout_s=CHANGE_S)
+    yield step(mark, undo=undo_mark, retry=TRIES, timeout_s=CHANGE_S, undo_timeout_s=CHANGE_S)
     both = {"made": outputs_of(["zone", "debug"])}
     yield step(formatted, undo=no_undo("it only tells what there is"), after="mark", inputs=both)
 

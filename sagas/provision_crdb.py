@@ -154,7 +154,7 @@ def _steps(params: Params) -> Iterator[Step]:
     yield stub_step(after=["image"])
     yield link_step(zone.link, "link")
     yield from zone_steps(zone, "image", after=["delegated", "root", "link"])
-    yield step(record, undo=undo_record, retry=TRIES, timeout_s=CHANGE_S)
+    yield step(record, undo=undo_record, retry=TRIES, timeout_s=CHANGE_S, undo_timeout_s=CHANGE_S)
 
 
 def _locks(params: Params) -> list[Lock]:

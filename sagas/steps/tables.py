@@ -70,6 +70,7 @@ def pool_steps(
         inputs=pool | disk,
         retry=TRIES,
         timeout_s=CHANGE_S,
+        undo_timeout_s=CHANGE_S,
     )
     yield look(datasets.look, named("before", which), {"names": seen}, after=[named("pool", which)])
     yield step(
@@ -80,6 +81,7 @@ def pool_steps(
         inputs=pool | disk | before,
         retry=KEY_TRIES,
         timeout_s=CHANGE_S,
+        undo_timeout_s=CHANGE_S,
     )
 
 
@@ -101,6 +103,7 @@ def dataset_step(
         after=after,
         retry=TRIES,
         timeout_s=CHANGE_S,
+        undo_timeout_s=CHANGE_S,
     )
 
 
@@ -111,7 +114,15 @@ def image_step(wanted: ImageWanted, name: str, *, after: Iterable[str] = ()) -> 
 
 def stub_step(*, after: Iterable[str] = ()) -> Step:
     """Make the row for the underlay's etherstub."""
-    return step(links.stub, name="stub", undo=links.undo_stub, after=after, retry=TRIES, timeout_s=CHANGE_S)
+    return step(
+        links.stub,
+        name="stub",
+        undo=links.undo_stub,
+        after=after,
+        retry=TRIES,
+        timeout_s=CHANGE_S,
+        undo_timeout_s=CHANGE_S,
+    )
 
 
 def link_step(name: str, row: str) -> Step:
@@ -125,6 +136,7 @@ def link_step(name: str, row: str) -> Step:
         after="stub",
         retry=TRIES,
         timeout_s=CHANGE_S,
+        undo_timeout_s=CHANGE_S,
     )
 
 
@@ -149,6 +161,7 @@ def zone_steps(
         after=after,
         retry=TRIES,
         timeout_s=CHANGE_S,
+        undo_timeout_s=CHANGE_S,
     )
     yield step(
         zones.install,
@@ -166,6 +179,7 @@ def zone_steps(
         inputs=own | {"zonepath": output_of(named("install", which))},
         retry=TRIES,
         timeout_s=LOOK_S,
+        undo_timeout_s=LOOK_S,
     )
     yield from _start(own | made | before, which, boot_after)
 
@@ -180,6 +194,7 @@ def _start(inputs: dict[str, Source], which: str, boot_after: Iterable[str]) -> 
         after=boot_after,
         retry=TRIES,
         timeout_s=CHANGE_S,
+        undo_timeout_s=CHANGE_S,
     )
     running: dict[str, Source] = {"running": output_of(named("boot", which))}
     yield look(zones.single_user, named("ready", which), running, retry=PATIENT)

@@ -67,6 +67,7 @@ class Flights:
         live, flight = done.live, done.flight
         if live.flights.get(flight.call.step) is not flight:
             return None
+        self.expire()  # a command that ends with its step's time may come in before the clock is looked at
         del live.flights[flight.call.step]
         flight.is_over = True
         self.count -= 1

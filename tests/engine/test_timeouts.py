@@ -13,7 +13,7 @@ from sledsaga.core.define import Retry, irreversible, operation, step
 from sledsaga.core.events import StepDeferred
 from sledsaga.engine.context import Context
 from sledsaga.engine.live import Live
-from sledsaga.errors import Transient
+from sledsaga.errors import CommandTimedOut, Transient
 from sledsaga.hosts.host import HostCommand
 from sledsaga.hosts.local import LocalHost
 from sledsaga.store.memory import MemoryStore
@@ -52,6 +52,20 @@ def test_a_step_that_ends_when_it_is_told_has_timed_out(start: Start) -> None:
     view = engine.wait(engine.submit("slow").id, PATIENCE_S)
     assert (view.state, view.step("only").attempts) == ("undone", 1)
     assert (view.step("only").error or "").startswith(f"timed out after {SOON_S:g} s: CommandCancelled")
+
+
+def test_a_command_that_ends_with_its_step_has_timed_out(start: Start) -> None:
+    """A host ends a command at the step's own deadline; whoever sees that first, the time was over."""
+
+    def only(ctx: Context) -> None:
+        assert ctx.deadline is not None
+        while time.monotonic() < ctx.deadline:
+            pass
+        raise CommandTimedOut("its time was over")
+
+    engine = start(one_step("ends-in-time", only, timeout_s=SOON_S / 4, retry=Retry(2, backoff_s=0.0)))
+    views = [engine.wait(engine.submit("ends-in-time").id, PATIENCE_S) for _ in range(20)]
+    assert [view.step("only").attempts for view in views] == [2] * 20
 
 
 def test_an_async_step_is_cancelled(start: Start) -> None:
