@@ -52,11 +52,14 @@ class Flights:
         self._order = itertools.count()
         self.count = 0
 
-    def follow(self, live: Live) -> None:
-        """Make what is in flight what the state says must run."""
+    def follow(self, live: Live, *, may_start: bool) -> None:
+        """Make what is in flight what the state says must run.
+
+        An executor that stops may start nothing: a call that it ended runs by the log, and is not made again.
+        """
         run = live.state.run
         for step, call in run.items():
-            if step not in live.flights:
+            if may_start and step not in live.flights:
                 self._start(live, call)
         for step, flight in live.flights.items():
             if step not in run:

@@ -93,9 +93,9 @@ def decide(books: Books, asked: Decide) -> None:
     if kept is None and live.state.parked is None and not live.state.outcome:
         live.record([ev.Claimed(books.executor)])  # nobody sees it if the command is refused
     command = _checked(books, live, asked.command)
+    key = live.key if live.is_new else books.store.row(live.id).key  # may fail, so it comes before all effect
     events = decide_events(live.state, command)
     live.record(events)
-    key = live.key if live.is_new else books.store.row(live.id).key
     decision = Decision(events, view(live.id, live.plan, live.state, key=key))
     if asked.dry_run:
         resolve(asked.reply, decision)

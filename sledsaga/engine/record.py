@@ -76,7 +76,7 @@ def _take_effect(books: Books, live: Live) -> None:
     if events:
         _tell(books, live.id, events)
     if books.live.get(live.id) is live:
-        books.flights.follow(live)
+        books.flights.follow(live, may_start=not books.stopping)
     if live.state.outcome or (live.state.at_rest and not live.flights):
         books.rest(live)
 

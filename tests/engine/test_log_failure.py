@@ -197,3 +197,17 @@ def test_an_engine_does_not_start_on_a_log_that_cannot_be_read() -> None:
     with pytest.raises(LogUnavailable):
         Engine(Broken(), Catalog())  # type: ignore[arg-type]  # it passes on all that it has not itself
     assert threading.active_count() == before
+
+
+def test_a_command_whose_answer_cannot_be_read_has_not_happened(start: Start, gate: Gate) -> None:
+    """A command that is refused because the log cannot be read leaves no trace, now or later."""
+    store = Failing()
+    engine = start(waiting_at(gate), store=store)
+    saga = engine.submit("held").id
+    gate.await_arrivals()
+    store.on_read = LogUnavailable("log x: reading failed")
+    with pytest.raises(LogUnavailable, match="reading failed"):
+        engine.command(saga, Command("cancel", "me", "why"))
+    store.on_read = None
+    gate.opened.set()
+    assert engine.wait(saga, PATIENCE_S).state == "succeeded"

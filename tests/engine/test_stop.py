@@ -334,3 +334,26 @@ def test_a_call_or_a_probe_that_never_ends_does_not_keep_the_process() -> None:
     words = [sys.executable, "-c", HANGS]
     ended = subprocess.run(words, cwd=root, capture_output=True, timeout=PATIENCE_S, check=False)
     assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_a_call_that_was_handed_back_is_not_made_again(start: Start, gate: Gate) -> None:
+    """When one call of a saga was ended by a stop and a sibling ends well later, only that is recorded."""
+    calls: list[str] = []
+
+    def yielding(ctx: Context) -> None:
+        calls.append(ctx.step)
+        ctx.pause(PATIENCE_S)
+
+    steps = [step(yielding, undo=NOTHING), step(gate.stand, name="stubborn", undo=NOTHING)]
+    store = MemoryStore()
+    engine = start(operation("both", version=1, params=Params, steps=steps), store=store)
+    saga = engine.submit("both").id
+    gate.await_arrivals()
+    until(lambda: bool(calls))
+    thread, found = in_thread(lambda: engine.close(now=True, timeout_s=PATIENCE_S))
+    until(lambda: engine._loop.flights.count == 1)
+    gate.opened.set()
+    assert outcome(thread, found) is None
+    assert calls == ["yielding"]
+    states = [one.state for one in engine.view(saga).steps]
+    assert sorted(states) == ["running", "succeeded"]
