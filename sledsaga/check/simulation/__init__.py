@@ -1,0 +1,1 @@
+"""A world in which the real executor lives: clock, disk, machine, people, and the troubles of all."""
