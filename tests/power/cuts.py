@@ -27,6 +27,7 @@ from tests.power.workload import Batch, Picture, difference, look, make_batches,
 
 LOG: Final = "log.db"
 STRANGER: Final = 900_000_000  # the number of a saga that no batch has
+STARTED: Final = "it was read after a start"
 Open = Callable[[Path], Store]
 
 
@@ -97,7 +98,7 @@ class Client:
         assert not told, f"after {self.troubles}: {told}"
         self.done = next(n for n in self.known if self.pictures[n] == found)
         self.known = (self.done,)
-        self._note("it was read after a start")
+        self._note(STARTED)
 
     def _suffer(self, error: LogUnavailable) -> None:
         self.troubles.append(str(error))
@@ -137,9 +138,9 @@ class Cut:
     allowed: Allowed
 
 
-def cuts(tape: Tape, places: Sequence[int], *, seed: int = 0) -> Iterator[Cut]:
+def cuts(tape: Tape, places: Sequence[int], *, seed: int = 0, forgets: bool = True) -> Iterator[Cut]:
     """Cut the power at these places of a tape, in ascending order; each cut goes its own way."""
-    disk, at, allowed = Disk(), 0, Allowed((0,), "nothing was written")
+    disk, at, allowed = Disk(forgets=forgets), 0, Allowed((0,), "nothing was written")
     for place in sorted(places):
         for entry in tape.entries[at:place]:
             disk.hear(entry)

@@ -4,7 +4,7 @@ Rules
 - What was synced is there after the cut. Of what was written since, anything may be there: nothing, all,
   some of it in any order, or parts of a write. The same holds for lengths of files, and for names: a file
   that was made or removed may be there or not until its folder is synced.
-- What a failed sync was to write is never made sure by a later one: its pages count as clean.
+- What a failed sync was to write is not made sure by a later one, for its pages count as clean (`forgets`).
 - A disk does not read what it is given; it knows nothing of SQLite.
 """
 
@@ -111,6 +111,7 @@ class Disk:
 
     files: dict[int, _File] = field(default_factory=dict)
     names: dict[str, list[int | None]] = field(default_factory=dict)  # first what is sure, then what came
+    forgets: bool = True
 
     def hear(self, entry: Entry) -> None:
         """Take the next entry."""
@@ -127,7 +128,8 @@ class Disk:
             case Wrote(file) | Resized(file):
                 self.files[file].since.append(_Unsure(entry))
             case Synced(file, folder, failed):
-                self.files[file].sync(failed=failed)
+                if not failed or self.forgets:
+                    self.files[file].sync(failed=failed)
                 if folder and not failed:
                     self._settle()
 
