@@ -26,12 +26,15 @@ from sledsaga.check.subject import Params, Subject
 from sledsaga.core import events as ev
 from sledsaga.core.commands import Command, Verb
 from sledsaga.core.dag import Plan
+from sledsaga.core.define import Operation
 from sledsaga.core.plan import plan
 from sledsaga.core.view import SagaView
 from sledsaga.engine.catalog import Catalog
 from sledsaga.engine.context import Context
 from sledsaga.engine.engine import Engine
+from sledsaga.engine.ids import new_id
 from sledsaga.engine.limits import Limits
+from sledsaga.errors import UsageError
 from sledsaga.hosts.host import Host, HostCommand
 from sledsaga.hosts.keys import KEY_DIR
 from sledsaga.hosts.readonly import ReadOnlyHost
@@ -135,6 +138,7 @@ class Trial:
     folder: Path
     params: Params
     sim: SimSled | None
+    saga: str = SAGA
     store: MemoryStore = field(default_factory=MemoryStore)
     seen: Seen = field(default_factory=Seen)
     _counts: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -148,7 +152,7 @@ class Trial:
         """Put the saga into the log, to be taken over by the first engine."""
         submitted = ev.Recorded(1, time.time(), 0, ev.Submitted("trial"))
         index = Index("waiting", "forward", 0, 1, submitted.at)
-        self.store.write([NewSaga(SAGA, planned, None, "", submitted.at, (submitted,), index)], [])
+        self.store.write([NewSaga(self.saga, planned, None, "", submitted.at, (submitted,), index)], [])
 
     def run(self, planned: Plan, mischief: Mischief, *, limits: Limits | None = None) -> SagaView:
         """Record the saga and drive it to rest; raises WaitTimedOut, LogUnavailable when it was dropped."""
@@ -159,17 +163,17 @@ class Trial:
         """Let a new engine take the saga over and drive it to rest; raises as `run` does."""
         with self._engine(mischief, limits) as engine:
             engine.recover()
-            return engine.wait(SAGA, self.subject.patience_s)
+            return engine.wait(self.saga, self.subject.patience_s)
 
     def say(self, verb: Verb, mischief: Mischief) -> SagaView:
         """Let a new engine tell the saga something and drive it to rest; raises as `run`, and Refused."""
         with self._engine(mischief, None) as engine:
-            engine.command(SAGA, Command(verb, "trial", "mended"))
-            return engine.wait(SAGA, self.subject.patience_s)
+            engine.command(self.saga, Command(verb, "trial", "mended"))
+            return engine.wait(self.saga, self.subject.patience_s)
 
     def events(self) -> tuple[ev.Event, ...]:
         """Return all that happened to the saga."""
-        return tuple(recorded.event for recorded in self.store.events(SAGA))
+        return tuple(recorded.event for recorded in self.store.events(self.saga))
 
     def picture(self) -> dict[str, Any]:
         """Return what is there now: the sled with its key files, and what is beside it."""
@@ -281,6 +285,22 @@ def begin(subject: Subject) -> Iterator[Trial]:
         finally:
             if sim is not None:
                 sim.close()
+
+
+def prepare(sled: Path, operation: Operation, params: Params) -> None:
+    """Run an operation on a simulated sled itself, to make the ground for trials of another.
+
+    Raises UsageError when the saga does not succeed.
+    """
+    sim = SimSled.open(sled)
+    try:
+        trial = Trial(Subject(operation, params, sled), sled.parent, params, sim, saga=new_id())
+        view = trial.run(trial.plan(), NONE)
+    finally:
+        sim.close()
+    if view.state != "succeeded":
+        msg = f"{operation.name} on {sled}: {told(view)}; the ground cannot be made with it"
+        raise UsageError(msg)
 
 
 def told(view: SagaView) -> str:
