@@ -16,8 +16,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from sledsaga.check.moves import Bounds
 from sledsaga.check.symmetry import Fold
-from sledsaga.check.world import Bounds, World, begin
+from sledsaga.check.world import World, begin
 from sledsaga.core import events as ev
 from sledsaga.core.dag import Dag, DagStep, Policy, make_dag
 from sledsaga.core.define import Retry
@@ -44,7 +45,7 @@ def saga_diagram() -> str:
     edges: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     first = begin(_dag(), has_locks=True, bounds=Bounds(crashes=2, commands=2, parks=1, in_batches=True))
     edges[START, saga_state(first.state)] = {ev.Submitted.__name__: None}
-    fold, queue = Fold(()), deque([first])
+    fold, queue = Fold(), deque([first])
     seen = {(first.left, fold.key(*first.key()))}
     while queue:
         world = queue.popleft()

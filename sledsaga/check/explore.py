@@ -21,8 +21,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sledsaga.check.symmetry import Fold, Key, orders
-from sledsaga.check.world import REAL, Bounds, Move, Parts, World, begin
+from sledsaga.check.moves import REAL, Bounds, Move, Parts
+from sledsaga.check.symmetry import Fold, Key, fold_of
+from sledsaga.check.world import World, begin
 from sledsaga.core.commands import VERBS, Verb
 from sledsaga.core.dag import Dag, Plan
 from sledsaga.core.state import State
@@ -80,7 +81,7 @@ def explore(
     dag, locks = (what.dag, bool(what.locks)) if isinstance(what, Plan) else (what, False)
     bounds = Bounds(crashes, commands, verbs, parks, in_batches)
     start = begin(dag, has_locks=locks if has_locks is None else has_locks, bounds=bounds, parts=parts)
-    return Walk(start, Fold(orders(dag) if symmetry else ()), states_max).all()
+    return Walk(start, fold_of(dag) if symmetry else Fold(), states_max).all()
 
 
 def stroll(world: World, choose: Callable[[int], int], moves_max: int = 200) -> Report:

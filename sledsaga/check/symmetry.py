@@ -1,6 +1,7 @@
 """Which steps of a DAG can change places, and which shapes there are when names do not count.
 
     orders(dag) -> the automorphisms: each puts steps into places where nothing tells them apart
+    fold_of(dag) -> what gives states the same key that an automorphism turns into each other
 
 Rules
 - Two steps can change places only when needs, undo, probe and policy stay as they are; names and inputs
@@ -14,20 +15,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import permutations
+from itertools import islice, permutations
 from operator import itemgetter
-from typing import Any
+from typing import Any, Final
 
 from sledsaga.check.drive import all_shapes
 from sledsaga.core.dag import Dag, DagStep
 
 Key = tuple[Hashable, tuple[int, ...]]
+ORDERS_MAX: Final = 120  # each costs a look at every state; of five steps side by side there are as many
 
 
-def orders(dag: Dag) -> tuple[tuple[int, ...], ...]:
+def orders(dag: Dag, at_most: int | None = None) -> tuple[tuple[int, ...], ...]:
     """Return all automorphisms: `order[place]` is the step that is put there. The first changes nothing."""
-    steps = dag.steps
-    return tuple(_orders((), [_look(dag, step) for step in range(len(steps))], steps))
+    looks = [_look(dag, step) for step in range(len(dag.steps))]
+    return tuple(islice(_orders((), looks, dag.steps), at_most))
+
+
+def alike(dag: Dag) -> tuple[tuple[int, ...], ...]:
+    """Return the groups of steps that can change places with each other while all others stay."""
+    groups: dict[Hashable, list[int]] = {}
+    for step, node in enumerate(dag.steps):
+        groups.setdefault((_look(dag, step), node.needs, dag.children[step]), []).append(step)
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def fold_of(dag: Dag) -> Fold:
+    """Return the fold of a DAG: by all automorphisms, or where they are too many by groups of alike steps."""
+    found = orders(dag, ORDERS_MAX + 1)
+    return Fold(found) if len(found) <= ORDERS_MAX else Fold(groups=alike(dag))
 
 
 def _look(dag: Dag, step: int) -> tuple[Hashable, ...]:
@@ -54,10 +70,12 @@ def _orders(
 class Fold:
     """Gives all states that are one by symmetry the same key: the least of what the automorphisms make.
 
-    What is known of a step is first given a number, so that keys are short and can be compared.
+    What is known of a step is first given a number, so that keys are short and can be compared. Without
+    any automorphism nothing is folded. In each of `groups` the numbers are put in order.
     """
 
-    orders: tuple[tuple[int, ...], ...]
+    orders: tuple[tuple[int, ...], ...] = ()
+    groups: tuple[tuple[int, ...], ...] = ()
     numbers: dict[Hashable, int] = field(default_factory=dict)
     _pick: list[Callable[[Sequence[int]], Any]] = field(init=False)
 
@@ -68,8 +86,12 @@ class Fold:
     def key(self, whole: Hashable, steps: Sequence[Hashable]) -> Key:
         """Return the key of a state: what is known of the saga as a whole, and of each step."""
         numbers = self.numbers
-        told = tuple([numbers.setdefault(one, len(numbers)) for one in steps])
-        return (whole, min(told, *(pick(told) for pick in self._pick)) if self._pick else told)
+        told = [numbers.setdefault(one, len(numbers)) for one in steps]
+        for group in self.groups:
+            for step, number in zip(group, sorted([told[step] for step in group]), strict=True):
+                told[step] = number
+        first = tuple(told)
+        return (whole, min(first, *(pick(first) for pick in self._pick)) if self._pick else first)
 
 
 def shapes(size: int) -> tuple[dict[str, str], ...]:

@@ -20,8 +20,8 @@ from itertools import product
 
 from sledsaga.check.drive import shape
 from sledsaga.check.explore import Report, explore
+from sledsaga.check.moves import REAL, Parts
 from sledsaga.check.symmetry import orders, shapes
-from sledsaga.check.world import REAL, Parts
 from sledsaga.core.dag import UNDO_KINDS, Dag, Policy, UndoKind
 from sledsaga.core.define import Retry
 
@@ -100,7 +100,12 @@ def tell(rows: Iterable[Row]) -> int:
 def main(arguments: Sequence[str], *, parts: Parts = REAL) -> int:
     """Walk what the arguments say and print the table; return the exit status."""
     asked = _parser().parse_args(arguments)
-    policy = Policy(retry=Retry(asked.attempts), undo_retry=Retry(asked.undo_attempts))
+    policy = Policy(
+        retry=Retry(asked.attempts),
+        undo_retry=Retry(asked.undo_attempts),
+        cancellable=asked.cancellable,
+        undo_needs_output=asked.needs_output,
+    )
     all_of_them = [dag for size in range(1, asked.steps + 1) for dag in dags(size, policy, mixed=asked.mixed)]
     one = partial(walk, asked=asked, parts=parts)
     if asked.jobs == 1:
@@ -127,6 +132,8 @@ def _parser() -> ArgumentParser:
         parser.add_argument(f"--{flag}", type=int, default=default, help=f"{what} (default: {default})")
     switches = {
         "locks": "sagas wait for locks first",
+        "cancellable": "steps can be told to stop when the saga unwinds",
+        "needs-output": "an undo needs the output of its do",
         "mixed": "every mix of steps with undo, without one, and pivots",
         "batches": "all that is to be recorded at a time is one move",
         "no-symmetry": "walk states apart that differ only by which step is which",

@@ -6,7 +6,6 @@ what executors that lost their claim still write: late results, late starts, a s
 
 Rules
 - Every event is a move of its own (but see `Bounds.in_batches`): a crash or a person may come between two.
-- The parts that are walked are arguments: a broken twin stands in for one of them, nothing is patched.
 - Each write passes the fence of the store. A late one that it refuses changes nothing, so it is no move; one
   that it lets through is recorded, and judged.
 - What a call does on a machine is not looked at, but how it ended is known here, whatever is recorded of it:
@@ -16,86 +15,26 @@ Rules
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Final
 
+from sledsaga.check.moves import ONE_CRASH, REAL, Bounds, Ghost, Move, Parts, Place
 from sledsaga.check.outcomes import concluded, gives_up, is_true
-from sledsaga.core import endings, machine
 from sledsaga.core import events as ev
-from sledsaga.core import ready as readiness
-from sledsaga.core.commands import STEP_VERBS, VERBS, Command, Verb, allowed, allowed_for, decide
+from sledsaga.core.commands import STEP_VERBS, Command, allowed, allowed_for
 from sledsaga.core.dag import Dag
-from sledsaga.core.endings import Ending
 from sledsaga.core.invariants import Judge, breaches
 from sledsaga.core.machine import new_state
 from sledsaga.core.ready import Ready
 from sledsaga.core.state import Call, State
-from sledsaga.engine import flights
 from sledsaga.errors import LogCorrupt
-from sledsaga.store.batch import lets_through
 
-Place = tuple[int, int]
 SAID: Final = (
     ev.Submitted, ev.Paused, ev.Resumed, ev.CancelRequested, ev.Abandoned,
     ev.StepRetried, ev.StepSkipped, ev.UndoRetried, ev.UndoSkipped,
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The functions that are walked: of the machine, of the engine, and of the store."""
-
-    apply: Callable[[State, ev.Recorded], None] = machine.apply
-    ready: Callable[[State, float], Ready] = readiness.ready
-    conclude: Callable[[State, Call, Ending, float], ev.Event] = endings.conclude
-    decide: Callable[[State, Command], tuple[ev.Event, ...]] = decide
-    judged: Callable[..., Ending | None] = flights.judged
-    fence: Callable[[Place, Place], bool] = lets_through
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much may befall a saga: crashes, commands (of these verbs), and claims that park it.
-
-    `in_batches` makes one move of all that is to be recorded, as an engine does that has room for all of it:
-    far fewer states, but nothing comes between two starts.
-    """
-
-    crashes: int = 1
-    commands: int = 0
-    verbs: tuple[Verb, ...] = VERBS
-    parks: int = 0
-    in_batches: bool = False
-
-
-REAL: Final = Parts()
-ONE_CRASH: Final = Bounds()
-
-
-@dataclass(frozen=True, slots=True)
-class Ghost:
-    """An executor that lost its claim: where it believes the saga to stand, and what it wants to write."""
-
-    believed: Place
-    writes: tuple[tuple[str, tuple[ev.Event, ...]], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One thing that can happen next. `is_own` says that it needs neither a crash nor a person.
-
-    `believed` is where who writes the events believes the saga to stand; None is who holds the claim.
-    """
-
-    label: str
-    events: tuple[ev.Event, ...] = ()
-    is_own: bool = True
-    now: float | None = None
-    cost: tuple[int, int, int] = (0, 0, 0)
-    believed: Place | None = None
-    leaves: Ghost | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -128,9 +67,14 @@ class World:
 
     def moves(self) -> list[Move]:
         """Return all that can happen next; what is wrong with how the machine stands joins `wrong`."""
-        self.wrong += breaches(self.state)
-        if self.wrong:
+        try:
+            self.wrong += breaches(self.state)
+            return [] if self.wrong else self._moves()
+        except Exception as error:  # noqa: BLE001 - whatever a part fails with is a breach, not the end of the walk
+            self.wrong += (f"a part fails: {error!r}",)
             return []
+
+    def _moves(self) -> list[Move]:
         if self.state.outcome is not None:
             return list(self._late())
         wish = self.parts.ready(self.state, self.now)
@@ -172,13 +116,15 @@ class World:
             self.parts.apply(state, recorded)
         except LogCorrupt as error:
             self.wrong += (f"the machine refuses its own event: {error}",)
+        except Exception as error:  # noqa: BLE001 - whatever a part fails with is a breach
+            self.wrong += (f"the machine fails: {error!r}",)
 
     def key(self) -> tuple[Hashable, list[Hashable]]:
         """Return all that decides what can happen next, but for `left`: of the saga, and of each step."""
         state, judge = self.state, self.judge
         whole = (
             _whole_of_state(state),
-            max(0.0, state.backing_off[0][0] - self.now) if state.backing_off else None,
+            _wait(state.backing_off[0][0] if state.backing_off else None, self.now),
             state.executor is None,
             tuple(sorted(judge.held_by)),
             judge.unwinding,
@@ -189,8 +135,7 @@ class World:
 
     def _key_of(self, step: int) -> Hashable:
         state, judge, now = self.state, self.judge, self.now
-        call, next_at = state.in_flight.get(step), state.next_at.get(step)
-        not_before = judge.not_before.get(step)
+        call = state.in_flight.get(step)
         do, undo = ("do", step), ("undo", step)
         return (
             state.status[step],
@@ -199,7 +144,7 @@ class World:
             state.attempts.get(step),
             state.undo_attempts.get(step),
             state.budget_from.get(step),
-            next_at and max(0.0, next_at - now),
+            _wait(state.next_at.get(step), now),
             call and (call.direction, call.attempt, call.in_doubt),
             step in state.run,
             step in state.startable,
@@ -214,7 +159,7 @@ class World:
             judge.attempts.get(undo),
             judge.budget_from.get(do),
             judge.budget_from.get(undo),
-            not_before and max(0.0, not_before - now),
+            _wait(judge.not_before.get(step), now),
         )
 
     def _own(self, wish: Ready) -> Iterator[Move]:
@@ -309,6 +254,11 @@ def begin(dag: Dag, *, has_locks: bool = False, bounds: Bounds = ONE_CRASH, part
     world = World(new_state(dag, has_locks=has_locks), Judge(dag, has_locks=has_locks), bounds, parts)
     world.record(ev.Submitted("someone"), 0)
     return world
+
+
+def _wait(until: float | None, now: float) -> float | None:
+    """Return the seconds that are left, without what rounding leaves of them."""
+    return None if until is None else round(max(0.0, until - now), 6)
 
 
 def _label(dag: Dag, event: ev.Event) -> str:

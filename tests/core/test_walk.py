@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from sledsaga.check.drive import shape
 from sledsaga.check.explore import explore, stroll
+from sledsaga.check.moves import REAL, Bounds, Parts
 from sledsaga.check.symmetry import shapes
-from sledsaga.check.world import REAL, Bounds, begin
+from sledsaga.check.table import main
+from sledsaga.check.world import begin
 from sledsaga.core import machine
 from sledsaga.core.dag import UNDO_KINDS, Dag, Plan, Policy
 from sledsaga.core.define import Lock, Retry
@@ -30,7 +32,23 @@ BOTH_RETRIES = Policy(retry=Retry(2), undo_retry=Retry(2))
 PLAIN = Policy(undo_retry=Retry(1))
 CHAIN = {"a": "", "b": "a"}
 PAIR = {"a": "", "b": ""}
+CAMPAIGNS = (
+    ("--steps=4", "--crashes=2", "--mixed"),
+    ("--steps=4", "--crashes=2", "--commands=1", "--batches"),
+    ("--steps=4", "--crashes=1", "--commands=1", "--mixed", "--batches"),
+    ("--steps=3", "--crashes=1", "--commands=2"),
+    ("--steps=3", "--crashes=1", "--commands=1", "--parks=1", "--locks"),
+    ("--steps=3", "--crashes=2", "--attempts=2", "--undo-attempts=2"),
+    ("--steps=4", "--crashes=2", "--cancellable", "--needs-output"),
+    ("--steps=2", "--crashes=2", "--commands=3", "--attempts=2", "--batches"),
+)
 WAYS = frozenset({"succeeded", "undone", "stuck"})
+WIDE = (
+    {"a": "", "b": "", "c": "", "d": ""},
+    {"a": "", "b": "", "c": "", "d": "a"},
+    {"a": "", "b": "", "c": "", "d": "a b"},
+    {"a": "", "b": "", "c": "a", "d": "a"},
+)
 UP_TO_3 = [needs for size in (1, 2, 3) for needs in shapes(size)]
 
 
@@ -49,12 +67,36 @@ def test_every_dag_of_four_is_sound(needs: dict[str, str]) -> None:
     assert report.late_refused > 100
 
 
-@pytest.mark.parametrize("needs", UP_TO_3, ids=arrows)
-def test_every_smaller_dag_is_sound_with_retries(needs: dict[str, str]) -> None:
-    """The same holds up to 3 steps when every step may be tried again."""
+@pytest.mark.parametrize("needs", [*UP_TO_3, *(one for one in shapes(4) if one not in WIDE)], ids=arrows)
+def test_every_dag_is_sound_with_retries(needs: dict[str, str]) -> None:
+    """The same holds when every step may be tried again; the widest DAGs are for the campaign."""
     report = explore(shape(needs, policy=RETRIES), crashes=2)
     assert report.breaches == (), report
     assert report.ends == WAYS
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("needs", WIDE, ids=arrows)
+def test_wide_dags_are_sound_with_retries(needs: dict[str, str]) -> None:
+    """The same holds of the widest DAGs of 4 steps."""
+    report = explore(shape(needs, policy=RETRIES), crashes=2)
+    assert report.breaches == (), report
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("needs", shapes(5), ids=arrows)
+def test_every_dag_of_five_is_sound(needs: dict[str, str]) -> None:
+    """Whatever its steps do, with two crashes between any events, a saga of 5 steps keeps every rule."""
+    report = explore(shape(needs, policy=PLAIN), crashes=2)
+    assert report.breaches == (), report
+    assert report.is_complete
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("more", CAMPAIGNS, ids=" ".join)
+def test_more_of_everything_is_sound(more: tuple[str, ...]) -> None:
+    """Every mix of undo kinds, more commands, claims that park, locks and retries break no rule."""
+    assert main(more) == 0
 
 
 @pytest.mark.parametrize("needs", UP_TO_3, ids=arrows)
@@ -161,6 +203,25 @@ def test_a_random_walk_through_a_bigger_dag_is_sound(
     report = stroll(world, chance.randrange, moves_max=150)
     assert (report.breaches, report.transcript if report.breaches else ()) == ((), ())
     assert "on its way" not in report.ends
+
+
+def test_the_table_counts_all_that_was_walked(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command walks every DAG up to the size asked for, prints a line each, and the totals."""
+    assert main(["--steps", "2", "--crashes", "1", "--mixed"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + 3 + 6 + 9 + 1  # heading, one step, side by side, one after the other, totals
+    assert lines[-1].endswith("late writes refused")
+    assert "18 DAGs: no rule is broken" in lines[-1]
+
+
+def test_the_table_ends_with_a_counterexample(capsys: pytest.CaptureFixture[str]) -> None:
+    """A breach is told as a transcript of numbered moves, and the command fails; so does a walk cut short."""
+    assert main(["--steps", "1"], parts=Parts(fence=lambda at, believed: at[0] >= believed[0])) == 1
+    told = capsys.readouterr().out
+    assert "  1. claim\n  2. StepStarted a\n  3. crash, and another claims\n  4. late, from" in told
+    assert "\nbreach: " in told
+    assert main(["--steps", "2", "--states-max", "20"]) == 1
+    assert "so far: the walk was cut short" in capsys.readouterr().out
 
 
 def test_the_real_parts_are_the_default() -> None:

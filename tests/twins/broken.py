@@ -173,6 +173,13 @@ def first_failure_only(state: State, recorded: ev.Recorded) -> None:
     machine.apply(state, recorded)
 
 
+def panics(state: State, recorded: ev.Recorded) -> None:
+    if isinstance(recorded.event, ev.StepFailed) and state.unwinding:
+        msg = "this cannot be"
+        raise AssertionError(msg)
+    machine.apply(state, recorded)
+
+
 def never_clean(state: State, recorded: ev.Recorded) -> None:
     event = recorded.event
     if isinstance(event, ev.StepFailedClean):

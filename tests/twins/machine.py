@@ -9,7 +9,7 @@ from typing import Any
 
 from sledsaga.check.drive import shape
 from sledsaga.check.explore import Report, explore
-from sledsaga.check.world import Parts
+from sledsaga.check.moves import Parts
 from sledsaga.core.dag import Dag, Policy
 from sledsaga.core.define import Retry
 from tests.twins import broken
@@ -214,6 +214,13 @@ PLANTS: tuple[Plant, ...] = (
         "what a second sibling left that failed is not undone",
         Parts(apply=broken.first_failure_only),
         "undone, but something may be left",
+        PAIR,
+    ),
+    Plant(
+        "panics at a second failure",
+        "the machine raises when a second sibling fails",
+        Parts(apply=broken.panics),
+        "the machine fails: AssertionError('this cannot be')",
         PAIR,
     ),
     Plant(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sledsaga.check.explore import stroll
-from sledsaga.check.world import REAL, Parts, begin
+from sledsaga.check.moves import REAL, Parts
+from sledsaga.check.world import begin
 from tests.twins.broken import eager
 from tests.twins.machine import CHAIN, PLANTS, Plant
 
