@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from random import Random
 from types import coroutine
-from typing import Any, NoReturn
+from typing import Any
 
 from sledsaga.check.simulation.machine import HALF, WHOLE, Machine
 from sledsaga.check.simulation.weather import happens
@@ -34,6 +34,7 @@ MISHAPS = (
     "unstorable",
     "nan",
 )
+EXITS = (SystemExit, KeyboardInterrupt)
 
 
 @coroutine
@@ -118,15 +119,12 @@ class Act:
             case "unstorable" | "nan":
                 self.machine.make(self.ctx, WHOLE)
                 return object() if kind == "unstorable" else float("nan")
-            case _:
-                self._fall(kind)
+        raise self._fall(kind)
 
-    def _fall(self, kind: str) -> NoReturn:
+    def _fall(self, kind: str) -> BaseException:
         if kind != "nothing":
             self.machine.make(self.ctx, self.dice.choice((HALF, WHOLE)))
-        raise (
-            self.dice.choice((SystemExit(1), KeyboardInterrupt())) if kind == "exit" else OSError("no space")
-        )
+        return self.dice.choice(EXITS)() if kind == "exit" else OSError("no space")
 
 
 def do(sled: Any) -> Any:  # noqa: ANN401 - any sled is given, and any output is tried

@@ -1,4 +1,4 @@
-"""Operations of random shape, the same for the same dice: DAGs, policies, pivots, locks, nesting, data edges."""
+"""Operations of random shape, the same for the same dice: DAGs, policies, pivots, locks, nesting."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ def _step(dice: Random, name: str, before: str, on_loop: float) -> Step:
 
 def _wide(order: Order) -> list[Step]:
     branches = [f"b{number}" for number in range(order.width)]
-    steps = [step(acts.do, name="a", undo=acts.undo)]
-    for branch in branches:
-        steps.append(step(acts.do, name=branch, undo=acts.undo, after="a", retry=Retry(2, 0.1)))
-    steps.append(step(acts.do_with_all, name="z", undo=acts.undo, inputs={"given": outputs_of(branches)}))
-    return steps
+    return [
+        step(acts.do, name="a", undo=acts.undo),
+        *(step(acts.do, name=one, undo=acts.undo, after="a", retry=Retry(2, 0.1)) for one in branches),
+        step(acts.do_with_all, name="z", undo=acts.undo, inputs={"given": outputs_of(branches)}),
+    ]

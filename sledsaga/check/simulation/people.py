@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 RESOURCES = "abcdefgh"
 ORDERS_A_SECOND = 60.0
 ROUNDS = 40
+NAMES = ("key", "key", "key", "id", "none")
 
 
 @dataclass(slots=True, eq=False)
 class Wish:
-    """One saga that somebody wants, by a key, an id of their own, or neither; `saga` is which it came to be."""
+    """One saga that somebody wants, by a key, an own id, or neither; `saga` is what it came to be."""
 
     operation: Operation
     plan: Plan
@@ -68,9 +69,11 @@ class People:
         known = [one for one in self.world.operations if one.name.startswith("op-") is is_narrow]
         operation = dice.choice(known)
         wish = Wish(operation, plan(operation, self._params(number)), None, None)
-        way = dice.random()
-        wish.key = f"key-{number}" if way < 0.7 else None
-        wish.own_id = self._id() if 0.7 <= way < 0.8 else None
+        match dice.choice(NAMES):
+            case "key":
+                wish.key = f"key-{number}"
+            case "id":
+                wish.own_id = self._id()
         self.wishes.append(wish)
         self._submit(wish)
 

@@ -26,8 +26,9 @@ class Weather:
     overlap: float
     """The chance that the next executor begins while the last one still believes that it drives.
 
-    A log in a file keeps two apart by its lock; here they are let, for the fence alone must bear it. Resources are
-    handed out by one executor only, so where this is not 0 nobody asks for any, nor for a sled, which has no fence.
+    A log in a file keeps two apart by its lock; here they are let, for the fence alone must bear it.
+    Resources are handed out by one executor only, so where this is not 0 nobody asks for any, nor for a sled,
+    which has no fence.
     """
     command: float
     """How many commands a saga is given on average, by people who look at none of them."""

@@ -54,6 +54,7 @@ class World:
     folder: Path
     lives_max: int
     now: float = 0.0
+    skew_s: float = 0.0
     is_calm: bool = False
     count: Counter[str] = field(default_factory=Counter)
     breaches: list[tuple[str, str]] = field(default_factory=list)
@@ -83,8 +84,8 @@ class World:
         heapq.heappush(self._heap, (self.now + delay_s, next(self._order), act))
 
     def wall(self) -> float:
-        """Return the time of day, in seconds since 1970."""
-        return DAWN + self.now
+        """Return the time of day, in seconds since 1970; somebody sets it now and then."""
+        return DAWN + self.now + self.skew_s
 
     def run(self, until: Callable[[], bool], *, moves: int) -> None:
         """Let happen what is due, in order, until it is enough, nothing is left, or something is wrong."""
@@ -122,6 +123,8 @@ class World:
         known = list(self.operations)
         if not self.is_calm and happens(self.dice, 0.1):
             known.remove(self.dice.choice(known))
+        if not self.is_calm and happens(self.dice, 0.1):
+            self.skew_s += self.dice.choice((-3.0, 0.5, 60.0))
         store = self.open()
         self.count["lives"] += 1
         try:
