@@ -1,105 +1,184 @@
-"""Kill the process that drives a saga, for real, and see what another one makes of what is left.
+"""Processes that drive one saga of an operation, and are ended with SIGKILL on the way.
 
-A `Trial` is one saga on one log: who opens an engine on it, and what is submitted. `drive` runs it in a
-child process, which is ended with SIGKILL by a crash point, or at a moment; `recover` lets another child
-finish. Children come from a fork server that has the modules loaded, so a trial costs what its saga costs.
+    with Nest(place_of(operation)) as nest:
+        nest.run(Task(folder, params, saga), Kill("after-append", 3)).killed  # True
+        nest.run(Task(folder, params, saga)).state  # "succeeded": another process went on
+
+A nest is a process of a fork server which has the operation loaded; it forks a fresh child for each run. So
+a child begins with nothing that another one left in memory, and a run costs what its saga costs.
 
 Rules
 - Nothing is simulated here: the child is a process, the kill is the kernel's, the log is the real one.
-- A kill that was asked for and did not come is told (by what `drive` returns): it counts as not tried.
+- One step runs at a time, so that the n-th passing of a point is the same in each run.
+- A kill that was asked for and did not come is told: it counts as not tried.
+- Children are silent: what an operation prints is not the checker's output.
+- No child outlives its nest for longer than one run may take, and no nest whoever made it.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import random
+import pickle
 import signal
-import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from multiprocessing.context import ForkServerProcess
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, Final, NoReturn, Self
 
-from sledsaga.engine.crashpoints import VARIABLE
-from sledsaga.engine.engine import Engine
+from sledsaga.check import child
+from sledsaga.check.child import Kill, Passing, Task
+from sledsaga.check.place import Place, load
+from sledsaga.errors import SledsagaError, UsageError
 
-OpenEngine = Callable[[str, str], AbstractContextManager[Engine]]
+__all__ = ["Kill", "Nest", "Passing", "Ran", "Task", "preload"]
 CONTEXT: Final = multiprocessing.get_context("forkserver")
-TIME_LIMIT_S: Final = 120.0
+PATIENCE_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """One saga to be driven: how an engine is opened (by a function that pickles), where, what for."""
+class Ran:
+    """How a child ended: killed, or with a saga at rest. `seconds` are those in which it drove the saga.
 
-    open_engine: OpenEngine
-    db: str
-    sled: str
-    operation: str
-    params: Mapping[str, Any] = field(default_factory=dict)
-    key: str = "trial"
+    `passings` are the points that it passed, in order; `error` is why it has neither state nor picture.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """When to die: at a crash point (`SLEDSAGA_CRASH`'s form), or some seconds after the engine is open."""
-
-    point: str | None = None
-    after_s: float | None = None
-
-    def __str__(self) -> str:
-        """Return how a person would ask for the same."""
-        return f"{VARIABLE}={self.point}" if self.point else f"SIGKILL after {self.after_s:.3f} s"
+    killed: bool = False
+    state: str = ""
+    picture: Any = None
+    passings: tuple[Passing, ...] = ()
+    why: str = ""
+    seconds: float = 0.0
+    error: str = ""
 
 
-def preload(modules: Iterable[str]) -> None:
-    """Name the modules that children find loaded; call it before the first trial."""
+def preload(modules: Iterable[str] = ()) -> None:
+    """Name modules that nests find loaded; it is heard before the first nest of this process is made."""
     CONTEXT.set_forkserver_preload(["sledsaga.check.kills", *modules])
 
 
-def drive(trial: Trial, kill: Kill | None = None) -> bool:
-    """Drive the trial's saga to rest in a child process; say whether it was killed on the way.
+class Nest:
+    """A process that forks children, one at a time. Use as a context manager, or call `close`."""
 
-    Raises AssertionError when the child ends in any other way, or does not end in two minutes.
-    """
-    process = CONTEXT.Process(target=_child, args=(trial, kill), daemon=True)
-    process.start()
-    code = _reap(process)
-    if code not in (0, -signal.SIGKILL):
-        msg = f"the child ended with {code} ({kill or 'no kill was asked for'})"
-        raise AssertionError(msg)
-    return code != 0
+    def __init__(self, place: Place, *, patience_s: float = PATIENCE_S) -> None:
+        """Start the process and load the operation in it; raises UsageError when it cannot be had there."""
+        ours, theirs = CONTEXT.Pipe()
+        self._pipe = ours
+        self._process = CONTEXT.Process(target=_serve, args=(theirs, place, patience_s), daemon=True)
+        try:
+            self._process.start()
+            theirs.close()
+            problem = self._answer()
+        except BaseException:
+            self.close()
+            raise
+        if problem:
+            self.close()
+            raise UsageError(problem)
+
+    def run(self, task: Task, kill: Kill | None = None) -> Ran:
+        """Drive the task's saga to rest in a child, or until it is killed. Raises SledsagaError."""
+        self._pipe.send((task, kill))
+        ran: Ran = self._answer()
+        return ran
+
+    def _answer(self) -> Any:  # noqa: ANN401 - whatever was asked for
+        try:
+            return self._pipe.recv()
+        except (EOFError, OSError) as error:
+            raise SledsagaError("the process that makes the children has ended") from error
+
+    def close(self) -> None:
+        """End the process, and with it the child that it has."""
+        self._pipe.close()
+        if self._process.is_alive():
+            self._process.terminate()
+            self._process.join()
+
+    def __enter__(self) -> Self:
+        """Return the nest."""
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
 
 
-def _reap(process: ForkServerProcess) -> int | None:
-    process.join(TIME_LIMIT_S)
-    if process.is_alive():
-        process.kill()
-        process.join()
-        return None
-    return process.exitcode
+def _serve(pipe: Connection, place: Place, patience_s: float) -> None:
+    """Be a nest: fork a child for each request, until whoever asks has gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a person's Ctrl-C is for whoever asks, who then closes
+    _fall_silent()
+    problem = _load_all(place)
+    pipe.send(problem)
+    while not problem:
+        try:
+            task, kill = pipe.recv()
+        except (EOFError, OSError):
+            return
+        pipe.send(_run_child(place, task, kill, patience_s))
 
 
-def _child(trial: Trial, kill: Kill | None) -> None:
-    os.environ.pop(VARIABLE, None)
-    if kill is not None and kill.point is not None:
-        os.environ[VARIABLE] = kill.point
-    with trial.open_engine(trial.db, trial.sled) as engine:
-        if kill is not None and kill.after_s is not None:
-            timer = threading.Timer(kill.after_s, os.kill, (os.getpid(), signal.SIGKILL))
-            timer.daemon = True
-            timer.start()
-        engine.recover()
-        engine.submit(trial.operation, trial.params, key=trial.key, by="trial")
-        engine.idle()
-    os._exit(0)  # what the timer would do now is of no interest
+def _fall_silent() -> None:
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
 
 
-def random_kill(random_: random.Random, passings: Mapping[str, int], duration_s: float) -> Kill:
-    """Return a kill at a random passing of a random crash point, or (one in four) at a random moment."""
-    if random_.randrange(4) == 0:
-        return Kill(after_s=random_.uniform(0, duration_s))
-    point = random_.choice(sorted(point for point, count in passings.items() if count))
-    return Kill(point=f"{point}:{random_.randint(1, passings[point])}")
+def _load_all(place: Place) -> str:
+    """Load what children need; return why the operation cannot be had here, or nothing."""
+    try:
+        load(place)
+        child.warm_up()
+    except UsageError as error:
+        return str(error)
+    return ""
+
+
+def _run_child(place: Place, task: Task, kill: Kill | None, patience_s: float) -> Ran:
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if not pid:
+        _be_child(place, task, kill, end=writing, patience_s=patience_s)
+    os.close(writing)
+    signal.signal(signal.SIGTERM, lambda *_: _end_with(pid))
+    with os.fdopen(reading, "rb") as stream:
+        said = stream.read()
+    _, status = os.waitpid(pid, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return _told(said, os.waitstatus_to_exitcode(status), patience_s)
+
+
+def _end_with(pid: int) -> NoReturn:
+    os.kill(pid, signal.SIGKILL)
+    os._exit(0)
+
+
+def _told(said: bytes, code: int, patience_s: float) -> Ran:
+    """Return what a child's exit code and words mean."""
+    if code == -signal.SIGKILL:
+        return Ran(killed=True)
+    if code == -signal.SIGALRM:
+        return Ran(error=f"the process did not end within {patience_s:g} s")
+    if code or not said:
+        return Ran(error=f"the process ended by itself, with {code}")
+    body: Mapping[str, Any] = pickle.loads(said)  # noqa: S301 - our own child's words
+    return Ran(**body)
+
+
+def _be_child(place: Place, task: Task, kill: Kill | None, *, end: int, patience_s: float) -> NoReturn:
+    """Drive the saga, tell the nest how that ended, and end: nothing of the nest's own is cleaned up here."""
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, patience_s)  # its signal ends this process
+        try:
+            body = child.run(load(place), task, kill)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the nest is told
+            body = {"error": f"{type(error).__name__}: {error}"}
+        with os.fdopen(end, "wb") as stream:
+            pickle.dump(body, stream)
+    finally:
+        os._exit(0)

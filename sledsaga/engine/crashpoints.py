@@ -29,7 +29,8 @@ from sledsaga.errors import UsageError
 VARIABLE: Final = "SLEDSAGA_CRASH"
 APPENDS: Final = ("before-append", "after-append")
 COMMANDS: Final = ("before-command", "after-command")
-POINTS: Final = (*APPENDS, "before-do", "after-do", "before-undo", "after-undo", *COMMANDS)
+CALLS: Final = ("before-do", "after-do", "before-undo", "after-undo")
+POINTS: Final = (*APPENDS, *CALLS, *COMMANDS)
 
 
 @dataclass(slots=True)

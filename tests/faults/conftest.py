@@ -1,20 +1,20 @@
-"""Trials on real processes: the production document on its sled, and what that is when all went well."""
+"""Trials on real processes: small scenarios, and the production document on its sled."""
 
 from __future__ import annotations
 
-import functools
 import json
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
-from sledsaga.check.kills import drive, preload
+from sledsaga.check.ground import Ground, Grounds
+from sledsaga.check.kills import preload
+from sledsaga.check.subject import Subject
 from sledsaga.hosts.sim.document import disks_of, make_sled
-from tests.faults.ground import Ground
-from tests.faults.scenarios import ground_of
-from tests.faults.variants import MODULES
+from tests.faults.scenarios import operation_of, subject_of
 
 DOCUMENT = Path(__file__).parents[3] / "shared" / "data" / "omicron-sled-config-v14.json"
 
@@ -22,39 +22,41 @@ DOCUMENT = Path(__file__).parents[3] / "shared" / "data" / "omicron-sled-config-
 @pytest.fixture(scope="session", autouse=True)
 def _loaded() -> None:
     """Have children find loaded what they need."""
-    preload(MODULES)
+    preload(["sagas"])
 
 
 @pytest.fixture(scope="session")
 def home() -> Iterator[Path]:
-    """Keep small trials where a sync costs nothing: processes are killed here, machines are not."""
+    """Keep small sleds where a sync costs nothing: processes are killed here, machines are not."""
     memory = Path("/dev/shm")  # noqa: S108 - the folder below it has a name of its own
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
         yield Path(folder)
 
 
 @pytest.fixture(scope="session")
-def grounds(home: Path) -> Callable[[str], Ground]:
-    """Return the ground of a scenario, by its name."""
-    return functools.partial(ground_of, home)
+def subjects(home: Path) -> Callable[[str], Subject]:
+    """Return a scenario by its name."""
+    return lambda name: subject_of(home, name)
+
+
+@pytest.fixture
+def ground_of(home: Path) -> Callable[[str], AbstractContextManager[Ground]]:
+    """Give the ground of a scenario, by its name."""
+
+    @contextmanager
+    def made(name: str) -> Iterator[Ground]:
+        with Grounds(subject_of(home, name)) as grounds:
+            yield grounds.one
+
+    return made
 
 
 @pytest.fixture(scope="session")
-def production(tmp_path_factory: pytest.TempPathFactory) -> Ground:
-    """Return the ground on which the production document is applied to a sled with its disks, all blank."""
+def production(tmp_path_factory: pytest.TempPathFactory) -> Subject:
+    """Return the production document, to be applied to a sled with its disks, all blank."""
     if not DOCUMENT.exists():
         pytest.skip(f"{DOCUMENT.name} is not at hand")
-    home = tmp_path_factory.mktemp("production")
+    sled = tmp_path_factory.mktemp("production") / "blank"
     params = json.loads(DOCUMENT.read_text())
-    make_sled(home / "blank", disks_of(params), params).close()
-    return Ground(home, home / "blank", "apply-sled-config", params)
-
-
-@pytest.fixture(scope="session")
-def good_end(production: Ground) -> tuple[str, int]:
-    """Return what the sled is when nobody is killed, and how many commands that took."""
-    trial = production.trial()
-    assert not drive(trial)
-    state, seen = production.end(trial)
-    assert state == "succeeded"
-    return seen, production.changes(trial)
+    make_sled(sled, disks_of(params), params).close()
+    return Subject(operation_of("apply-sled-config"), params, sled)

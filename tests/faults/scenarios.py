@@ -6,10 +6,11 @@ import shutil
 from pathlib import Path
 from typing import Any, Final
 
-from sledsaga.check.kills import drive
+import sagas
+from sledsaga.check.ground import Grounds
+from sledsaga.check.subject import Subject
+from sledsaga.core.define import Operation
 from sledsaga.hosts.sim import DiskSpec, SimSled
-from tests.faults.ground import Ground
-from tests.faults.variants import opened_singly
 
 POOL_ID = "11111111-1111-4111-8111-111111111111"
 POOL = f"oxp_{POOL_ID}"
@@ -38,10 +39,15 @@ SCENARIOS: Final[dict[str, tuple[str, dict[str, Any], str]]] = {
 }
 
 
-def ground_of(home: Path, name: str) -> Ground:
-    """Return the ground of a scenario, in a folder that is for all of them."""
+def operation_of(name: str) -> Operation:
+    """Return an operation of the catalog."""
+    return next(each for each in sagas.CATALOG if each.name == name)
+
+
+def subject_of(home: Path, name: str) -> Subject:
+    """Return a scenario, its sled in a folder that is for all of them."""
     operation, params, kind = SCENARIOS[name]
-    return Ground(home, sled_of(home, kind), operation, params, opened_singly)
+    return Subject(operation_of(operation), params, sled_of(home, kind))
 
 
 def sled_of(home: Path, kind: str) -> Path:
@@ -50,11 +56,24 @@ def sled_of(home: Path, kind: str) -> Path:
     if path.exists():
         return path
     if kind == "formatted":
-        ground = Ground(home, sled_of(home, "blank"), "format-u2", FORMAT, opened_singly)
-        trial = ground.trial()
-        assert not drive(trial)
-        shutil.copytree(trial.sled.removeprefix("sim:"), path)
+        subject = Subject(operation_of("format-u2"), FORMAT, sled_of(home, "blank"))
+        with Grounds(subject) as grounds, grounds.one.trial() as trial:
+            assert trial.run().state == "succeeded"
+            shutil.copytree(trial.sled, path)
         return path
     disk = DiskSpec(DISK["vendor"], DISK["model"], DISK["serial"], pool=POOL if kind == "bare" else "")
     SimSled.init_from_disks(path, [disk], images={"cockroachdb": b"image"}).close()
     return path
+
+
+def mended(
+    sled: dict[str, Any], wanted: dict[str, Any], before: dict[str, Any], params: Any
+) -> dict[str, Any]:
+    """Return the sled with what may lack in it: a copy of a ledger, or datasets that are best-effort."""
+    if sled["ledgers"] and all(copy in wanted["ledgers"] for copy in sled["ledgers"]):
+        sled = sled | {"ledgers": wanted["ledgers"]}
+    if params.get("policy") == "best-effort":
+        allowed = [*wanted["datasets"], *before["datasets"]]
+        if all(dataset in allowed for dataset in sled["datasets"]):
+            sled = sled | {"datasets": wanted["datasets"]}
+    return sled

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import sagas
+from sledsaga.check.subject import Subject
 from sledsaga.core.define import ONCE, Operation, Step
 from sledsaga.core.plan import plan
 from sledsaga.engine.catalog import Catalog
@@ -55,9 +56,10 @@ def failing(do: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def fail_at(production: Any, path: str, home: Path) -> None:
+def fail_at(production: Subject, path: str, home: Path) -> None:
     """Let one step fail; the saga must end undone, at that very step, and the sled be what it was."""
-    shutil.copytree(production.blank, home / "sled")
+    assert production.sled is not None
+    shutil.copytree(production.sled, home / "sled")
     sim = SimSled.open(home / "sled")
     before = sim.describe()
 
@@ -66,7 +68,7 @@ def fail_at(production: Any, path: str, home: Path) -> None:
 
     try:
         with Engine(MemoryStore(), Catalog([failing_at(path)]), sled=sled) as engine:
-            saga = engine.submit(OPERATION.name, production.params).id
+            saga = engine.submit(OPERATION.name, production.params_in(home)).id
             view = engine.wait(saga, SOON_S)
         failed = {step.path: step.error for step in view.steps if step.error}
         assert view.state == "undone", f"{path}: {view.state}: {failed}"
@@ -79,8 +81,8 @@ def fail_at(production: Any, path: str, home: Path) -> None:
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("share", range(SHARES))
-def test_each_step_fails(production: Any, share: int, tmp_path: Path) -> None:
+def test_each_step_fails(production: Subject, share: int, tmp_path: Path) -> None:
     """Whichever step fails, the sled is afterwards, byte for byte in its description, what it was before."""
-    paths = [step.path for step in plan(OPERATION, production.params).dag.steps]
+    paths = [step.path for step in plan(OPERATION, production.params_in(tmp_path)).dag.steps]
     for path in paths[share::SHARES]:
         fail_at(production, path, tmp_path / "one")

@@ -1,143 +1,72 @@
-"""Killed before and after every change and every append, forward and unwinding: one of two ends, always.
-
-A trial kills the process that drives a saga at one passing of one crash point, and lets others finish. The
-passings are tried from the first on, until a kill does not come any more: so none is left out, and their
-number is held against the sled's own journal. What fails in the failing variant of an operation is its last
-step, so that all there is to undo is undone.
-"""
+"""Killed before and after every change and every append, forward and unwinding: one of two ends, always."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import AbstractContextManager
 
 import pytest
 
-from sledsaga.check.kills import Kill, drive
-from sledsaga.core.plan import plan
-from tests.faults.ground import Ground
+from sledsaga.check.child import picture_of
+from sledsaga.check.ground import Ground
+from sledsaga.check.matrix import CHECKS, RANDOM, TWICE, UNWINDING, Extent, real_kills
+from sledsaga.check.report import Row
+from sledsaga.check.subject import Subject
+from sledsaga.engine.crashpoints import COMMANDS
+from sledsaga.hosts.sim import SimSled
 from tests.faults.scenarios import SCENARIOS
-from tests.faults.variants import FAILING, VARIANTS
 
-COMMANDS = ("before-command", "after-command")
-APPENDS = ("before-append", "after-append")
-EVERY_TIME = (
-    *(("crdb-on-blank-disk", point) for point in COMMANDS),
-    ("crdb", "before-append"),
-    *((name, point) for name in ("format", "datasets") for point in (*COMMANDS, "before-append")),
-    *(("datasets-best-effort", point) for point in COMMANDS),
-)
-"""What is tried by each run of the tests: every command of every operation, and every append of each kind."""
-SECOND = (1, 2, 5, 13)
-"""Passings at which the one that recovers is killed, too."""
+EVERY_TIME = ("format", "crdb-on-blank-disk", "datasets-best-effort")
+SINGLE = tuple(name for name in CHECKS if not name.startswith((TWICE, RANDOM)))
+"""One kill a trial, at every point."""
+DOUBLE = (TWICE, f"{TWICE}{UNWINDING}", RANDOM, f"{RANDOM}{UNWINDING}")
 
 
-def failing(ground: Ground) -> Ground:
-    return replace(ground, operation=f"{ground.operation}{FAILING}")
+def told(row: Row) -> str:
+    """Return a row in one line, with what went wrong."""
+    failures = [f"{point.name}: {point.why}" for point in row.failures]
+    return f"{row.check} {row.passed}/{len(row.points)} {row.seconds:.1f} s {failures}"
 
 
-def steps_of(ground: Ground) -> int:
-    operation = next(each for each in VARIANTS if each.name.startswith(ground.operation))
-    return len(plan(operation, ground.params).dag.steps)
-
-
-def ends(ground: Ground, kills: list[str], hits: list[bool]) -> tuple[str, str, list[str]]:
-    """Kill at each of the points in turn, then recover; return state, sled, and the key files left."""
-    trial = ground.trial()
-    try:
-        hits += [drive(trial, Kill(point)) for point in kills]
-        if hits[-1:] != [False]:
-            assert not drive(trial)
-        return (*ground.end(trial), ground.keys_left(trial))
-    finally:
-        ground.clear(trial)
-
-
-def told(ground: Ground, kills: str, end: tuple[str, str, list[str]], wanted: tuple[str, str]) -> str:
-    """Say what differs, and how to have it again."""
-    lines = difflib.unified_diff(wanted[1].splitlines(), end[1].splitlines(), "wanted", "seen", n=2)
-    return "\n".join((f"{ground.operation}, {kills}: {end[0]}, keys left {end[2]}", *lines))
-
-
-def walk(ground: Ground, point: str, wanted: tuple[str, str], *, first: int = 1) -> int:
-    """Kill at each passing of the point from the `first` on; return how many there are in all."""
-    number = first
-    while True:
-        hits: list[bool] = []
-        end = ends(ground, [f"{point}:{number}"], hits)
-        assert end == (*wanted, []), told(ground, f"{point}:{number}", end, wanted)
-        if not hits[0]:
-            return number - 1
-        number += 1
-
-
-def reference(ground: Ground) -> tuple[tuple[str, str], int]:
-    """Return how it ends when nobody is killed, and how many changes the sled's journal has."""
-    trial = ground.trial()
-    before = ground.changes(trial)
-    assert not drive(trial)
-    return ground.end(trial), ground.changes(trial) - before
-
-
-def least(ground: Ground, point: str, changes: int) -> int:
-    """Return how many passings there must be: one for each change; a commit for each step."""
-    return changes if point in COMMANDS else steps_of(ground)
-
-
-def forward(ground: Ground, point: str) -> int:
-    """Kill at each passing on the way forward; return their number."""
-    wanted, changes = reference(ground)
-    assert wanted[0] == "succeeded"
-    passed = walk(ground, point, wanted)
-    assert passed >= least(ground, point, changes), f"{passed} passings, {changes} changes"
-    return passed
-
-
-def unwinding(ground: Ground, point: str, *, first: int) -> int:
-    """Kill at each passing from the first on, while all is undone; return how many there are."""
-    bad = failing(ground)
-    end, changes = reference(bad)
-    assert end == ("undone", ground.before())
-    passed = walk(bad, point, end, first=first)
-    assert passed >= least(ground, point, changes), f"{passed} passings, {changes} changes"
-    assert passed > first, "nothing was undone"
-    return passed
-
-
-@pytest.mark.parametrize(("name", "point"), EVERY_TIME)
-def test_killed_at_every_point(grounds: Callable[[str], Ground], name: str, point: str) -> None:
+@pytest.mark.parametrize("name", EVERY_TIME)
+def test_killed_at_every_point(subjects: Callable[[str], Subject], name: str) -> None:
     """Wherever the process is killed, the next one makes the good end, or all as it was if a step failed."""
-    ground = grounds(name)
-    passed = forward(ground, point)
-    unwinding(ground, point, first=passed + 1)
+    rows = real_kills(subjects(name), only=SINGLE, extent=Extent(strict=True))
+    assert [told(row) for row in rows if not row.ok] == []
+    assert all(row.points for row in rows if "calls" not in row.check)
+
+
+def test_killed_twice_here_and_there(subjects: Callable[[str], Subject]) -> None:
+    """When the one that recovers is killed as well, or anyone at any moment, the end is one of the two."""
+    rows = real_kills(subjects("format"), only=DOUBLE, extent=Extent(every=6, moments=5, strict=True))
+    assert [told(row) for row in rows if not row.ok or not row.points] == []
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_change_is_a_point(
+    ground_of: Callable[[str], AbstractContextManager[Ground]], name: str
+) -> None:
+    """No entry of the sled's journal came without its two points, and no key is left at the end."""
+    with ground_of(name) as ground, ground.trial() as trial:
+        sim = SimSled.open(trial.sled)
+        before = sim.changes()
+        ran = trial.run()
+        assert ran.state == "succeeded"
+        points = [each.point for each in ran.passings]
+        changes = sim.changes() - before
+        assert changes > 0
+        assert min(points.count(point) for point in COMMANDS) >= changes
+        assert picture_of(sim)["keys"] == []
+        sim.close()
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("point", [*COMMANDS, *APPENDS])
+@pytest.mark.parametrize("check", [name for name in CHECKS if "calls" not in name])
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_the_whole_matrix(grounds: Callable[[str], Ground], name: str, point: str) -> None:
-    """The same with every scenario and point, and on the way forward of sagas that fail in the end."""
-    ground = grounds(name)
-    there, back = forward(ground, point), unwinding(ground, point, first=1)
-    print(f"{name} {point}: {there} forward, {back} with its undoing")  # noqa: T201 - the campaign's figures
-
-
-@pytest.mark.campaign
-@pytest.mark.parametrize("point", COMMANDS)
-@pytest.mark.parametrize("name", SCENARIOS)
-@pytest.mark.parametrize("variant", ["", FAILING])
-def test_killed_twice(grounds: Callable[[str], Ground], name: str, point: str, variant: str) -> None:
-    """When the one that recovers is killed as well, the third makes one of the two ends."""
-    ground = grounds(name)
-    ground = failing(ground) if variant else ground
-    wanted, changes = reference(ground)
-    for number in range(1, changes + 1):
-        for second in SECOND:
-            hits: list[bool] = []
-            end = ends(ground, [f"{point}:{number}", f"{point}:{second}"], hits)
-            kills = f"{point}:{number}, then {point}:{second}"
-            assert end == (*wanted, []), told(ground, kills, end, wanted)
-            assert hits[0], f"{point}:{number} was never passed"
-            if not hits[1]:
-                break
+def test_the_whole_matrix(subjects: Callable[[str], Subject], name: str, check: str) -> None:
+    """The same for every scenario and row, and on the way forward of sagas that fail in the end."""
+    extent = Extent(moments=25, strict=True, whole=not check.startswith(TWICE))
+    [row] = real_kills(subjects(name), only=[check], extent=extent)
+    print(f"{name}: {told(row)}")  # noqa: T201 - the campaign's figures
+    assert row.ok, told(row)
+    assert row.points

@@ -7,7 +7,6 @@ means that a dataset may lack: nothing else may.
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from typing import Any
 
 import pytest
 
-import sagas
+from sledsaga.check.subject import Subject
 from sledsaga.core.define import Operation, Retry, Step
 from sledsaga.core.view import SagaView
 from sledsaga.engine.catalog import Catalog
@@ -28,9 +27,8 @@ from sledsaga.hosts.sim import Fault, SimSled
 from sledsaga.hosts.sled import Sled
 from sledsaga.hosts.step import StepHost
 from sledsaga.store.memory import MemoryStore
-from tests.faults.ground import Ground, mended
-from tests.faults.scenarios import SCENARIOS
-from tests.faults.variants import FAILING, VARIANTS
+from tests.faults.scenarios import SCENARIOS, mended
+from tests.faults.variants import failing
 
 SOON_S = 60.0
 STEP_S = 0.3
@@ -62,17 +60,16 @@ def at_once(retry: Retry) -> Retry:
     return replace(retry, backoff_s=0.01, factor=1.0)
 
 
-def run(ground: Ground, sim: SimSled, *, fails: bool = False) -> SagaView:
-    """Run the operation of a ground to rest on a sled, one step at a time."""
-    name = f"{ground.operation}{FAILING if fails else ''}"
-    operation = next(each for each in (*sagas.CATALOG, *VARIANTS) if each.name == name)
+def run(subject: Subject, sim: SimSled, *, fails: bool = False) -> SagaView:
+    """Run an operation to rest on a sled, one step at a time."""
+    operation = failing(subject.operation) if fails else subject.operation
 
     def sled(context: Context) -> Sled:
         return Sled(StepHost(sim.host, context.cancelled, context.deadline), context.saga, context.pause)
 
     catalog, limits = Catalog([hasty(operation)]), Limits(threads=1)
     with Engine(MemoryStore(), catalog, sled=sled, limits=limits) as engine:
-        return engine.wait(engine.submit(name, ground.params, id=SAGA).id, SOON_S)
+        return engine.wait(engine.submit(operation.name, subject.params_in(sim.path), id=SAGA).id, SOON_S)
 
 
 @dataclass(frozen=True)
@@ -84,31 +81,41 @@ class End:
     keys: tuple[str, ...]
 
 
-def struck(ground: Ground, place: Path, fault: Fault, *, fails: bool) -> tuple[End, int]:
+def struck(subject: Subject, place: Path, fault: Fault, *, fails: bool) -> tuple[End, int]:
     """Run on a fresh sled with one fault; return how it ended, and how many changes the fault counted."""
-    shutil.copytree(ground.blank, place)
+    assert subject.sled is not None
+    shutil.copytree(subject.sled, place)
     sim = SimSled.open(place)
     try:
         number = sim.inject(fault)
-        view = run(ground, sim, fails=fails)
+        view = run(subject, sim, fails=fails)
         return End(view.state, sim.describe(), sim.host.list_dir(KEY_DIR)), sim.matches(number)
     finally:
         sim.close()
         shutil.rmtree(place)
 
 
-def strike(ground: Ground, place: Path, action: str, *, fails: bool = False, first: int = 1) -> int:
+def before_of(subject: Subject) -> dict[str, Any]:
+    assert subject.sled is not None
+    sim = SimSled.open(subject.sled)
+    try:
+        return sim.describe()
+    finally:
+        sim.close()
+
+
+def strike(subject: Subject, place: Path, action: str, *, fails: bool = False, first: int = 1) -> int:
     """Strike each change once, from the first on, each on a sled of its own; return their number."""
-    good, total = struck(ground, place, Fault("delay", mutating=True), fails=fails)
+    good, total = struck(subject, place, Fault("delay", mutating=True), fails=fails)
     assert good.state == ("undone" if fails else "succeeded")
-    before = json.loads(ground.before())
+    before = before_of(subject)
     for number in range(first, total + 1):
-        end, matches = struck(ground, place, Fault(action, nth=number, mutating=True), fails=fails)
+        end, matches = struck(subject, place, Fault(action, nth=number, mutating=True), fails=fails)
         assert matches >= number, f"{action} at change {number} did not come"
         wanted = before if end.state == "undone" else good.sled
         assert end.state in (good.state, "undone"), f"{action} at change {number}: {end}"
         assert end.keys == (), f"{action} at change {number}"
-        assert mended(end.sled, wanted, before, ground.params) == wanted, (
+        assert mended(end.sled, wanted, before, subject.params) == wanted, (
             f"{action} at change {number}: {end.state}"
         )
     assert total >= first
@@ -118,26 +125,26 @@ def strike(ground: Ground, place: Path, action: str, *, fails: bool = False, fir
 @pytest.mark.parametrize("action", ["error", "reply_lost"])
 @pytest.mark.parametrize("name", ["format", "crdb-on-blank-disk", "datasets", "datasets-best-effort"])
 def test_a_fault_at_any_change(
-    grounds: Callable[[str], Ground], name: str, action: str, tmp_path: Path
+    subjects: Callable[[str], Subject], name: str, action: str, tmp_path: Path
 ) -> None:
     """Whichever change is refused, or its answer lost, the saga makes one of its two ends."""
-    there = strike(grounds(name), tmp_path / "sled", action)
-    strike(grounds(name), tmp_path / "sled", action, fails=True, first=there + 1)
+    there = strike(subjects(name), tmp_path / "sled", action)
+    strike(subjects(name), tmp_path / "sled", action, fails=True, first=there + 1)
 
 
 @pytest.mark.parametrize("action", ["hang", "hang_after"])
-def test_no_answer_to_any_change(grounds: Callable[[str], Ground], action: str, tmp_path: Path) -> None:
+def test_no_answer_to_any_change(subjects: Callable[[str], Subject], action: str, tmp_path: Path) -> None:
     """Whichever change is never answered, before or after it was done, the saga makes one of its two ends."""
-    strike(grounds("crdb-on-blank-disk"), tmp_path / "sled", action)
+    strike(subjects("crdb-on-blank-disk"), tmp_path / "sled", action)
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_all_faults_at_all_changes(
-    grounds: Callable[[str], Ground], name: str, action: str, tmp_path: Path
+    subjects: Callable[[str], Subject], name: str, action: str, tmp_path: Path
 ) -> None:
     """The same for every scenario and fault, and on the way forward of sagas that fail in the end."""
-    there = strike(grounds(name), tmp_path / "sled", action)
-    back = strike(grounds(name), tmp_path / "sled", action, fails=True)
+    there = strike(subjects(name), tmp_path / "sled", action)
+    back = strike(subjects(name), tmp_path / "sled", action, fails=True)
     print(f"{name} {action}: {there} forward, {back} with its undoing")  # noqa: T201 - the campaign's figures

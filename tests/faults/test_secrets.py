@@ -5,18 +5,24 @@ from __future__ import annotations
 import base64
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from loguru import logger
 
-from sledsaga.check.kills import Kill, drive
+from sledsaga.check.ground import Ground
+from sledsaga.check.subject import Subject
+from sledsaga.engine.crashpoints import COMMANDS
 from sledsaga.hosts.keys import SECRET_FILE, Keys, SecretFile, disk_key
 from sledsaga.hosts.names import DiskIdentity
 from sledsaga.hosts.sim import Fault, SimHost, SimSled
-from tests.faults.ground import Ground
+from sledsaga.wiring import open_engine
 from tests.faults.scenarios import DISK, POOL
-from tests.faults.variants import opened_singly
+from tests.faults.variants import failing
+
+LEAST = 8
+"""The key is written, used and erased: that many points at least."""
 
 
 def forms(data: bytes) -> Iterator[bytes]:
@@ -43,10 +49,12 @@ def found_in(folder: Path, wanted: list[bytes]) -> list[str]:
 
 
 @pytest.mark.parametrize("fault", [None, "create"])
-def test_no_secret_is_written(grounds: Callable[[str], Ground], tmp_path: Path, fault: str | None) -> None:
+def test_no_secret_is_written(subjects: Callable[[str], Subject], tmp_path: Path, fault: str | None) -> None:
     """Neither log, journal, diagnostics nor any file holds a secret, also when its use has failed."""
-    ground = grounds("crdb-on-blank-disk")
-    shutil.copytree(ground.blank, tmp_path / "sled")
+    subject = subjects("crdb-on-blank-disk")
+    assert subject.sled is not None
+    shutil.copytree(subject.sled, tmp_path / "sled")
+    fails = failing(subject.operation)
     sim = SimSled.open(tmp_path / "sled")
     if fault is not None:
         sim.inject(Fault("error", ("zfs",), pattern=f"^zfs {fault} .*/crypt$", times=0))
@@ -54,9 +62,10 @@ def test_no_secret_is_written(grounds: Callable[[str], Ground], tmp_path: Path, 
     sink = logger.add(lines.append, level="TRACE")
     logger.enable("sledsaga")
     try:
-        with opened_singly(f"sqlite:///{tmp_path}/log.db", f"sim:{tmp_path}/sled") as engine:
-            for operation in (ground.operation, f"{ground.operation}-failing"):
-                engine.wait(engine.submit(operation, ground.params).id, 60.0)
+        db, sled = f"sqlite:///{tmp_path}/log.db", f"sim:{tmp_path}/sled"
+        with open_engine(db=db, sled=sled, operations=[fails]) as engine:
+            for operation in (subject.operation, fails):
+                engine.wait(engine.submit(operation.name, subject.params_in(tmp_path)).id, 60.0)
                 assert found_in(tmp_path, needles(sim.host)) == []
     finally:
         logger.disable("sledsaga")
@@ -67,13 +76,16 @@ def test_no_secret_is_written(grounds: Callable[[str], Ground], tmp_path: Path, 
 
 
 @pytest.mark.parametrize("name", ["crdb-on-bare-pool", "crdb-on-blank-disk"])
-def test_a_key_does_not_outlive_a_kill(grounds: Callable[[str], Ground], name: str) -> None:
+def test_a_key_does_not_outlive_a_kill(
+    ground_of: Callable[[str], AbstractContextManager[Ground]], name: str
+) -> None:
     """Killed around any change of the step that uses the key, the next process erases its file."""
-    ground = grounds(name)
-    for moment in ("before-command", "after-command"):
-        for number in range(1, 5):
-            trial = ground.trial()
-            assert drive(trial, Kill(f"{moment}:crypt:{number}")), f"{moment}:crypt:{number} was never passed"
-            assert not drive(trial)
-            assert (ground.end(trial)[0], ground.keys_left(trial)) == ("succeeded", []), f"{moment}:{number}"
-            ground.clear(trial)
+    with ground_of(name) as ground:
+        with ground.trial() as trial:
+            kills = [each.kill for each in trial.run().passings if each.step == "crypt"]
+        assert len([kill for kill in kills if kill.point in COMMANDS]) >= LEAST
+        for kill in kills:
+            with ground.trial() as trial:
+                assert trial.run(kill).killed, f"{kill} was never passed"
+                ran = trial.run()
+                assert (ran.state, ran.picture["keys"]) == ("succeeded", []), kill

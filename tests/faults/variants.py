@@ -1,35 +1,16 @@
-"""Engines for child processes: the catalog as it is, and each operation with a last step that fails.
-
-Rules
-- What stands here is imported by children that are killed, so nothing here imports a test framework.
-- One step runs at a time, so that the n-th passing of a point is the same in each trial.
-"""
+"""Operations whose last step fails once its work is done, so that all there is to undo is undone."""
 
 from __future__ import annotations
 
 import functools
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-import sagas
 from sledsaga.core.define import ONCE, Operation, Step
-from sledsaga.engine.engine import Engine
-from sledsaga.wiring import open_engine
 
 FAILING: Final = "-failing"
-"""Ends the name of an operation whose last step fails once its work is done."""
-MODULES: Final = (
-    "sledsaga.wiring",
-    "sledsaga.store.sql",
-    "sledsaga.hosts.sim.host",
-    "sagas",
-    "tests.faults.ground",
-    "tests.faults.variants",
-)
-"""What children find loaded."""
+"""Ends the name of such an operation."""
 
 
 class PlantedError(Exception):
@@ -57,14 +38,3 @@ def failing_late(do: Callable[..., Any]) -> Callable[..., Any]:
         raise PlantedError
 
     return call
-
-
-VARIANTS: Final = tuple(failing(each) for each in sagas.CATALOG)
-
-
-@contextmanager
-def opened_singly(db: str, sled: str) -> Iterator[Engine]:
-    """Open an engine that runs one step at a time and knows the failing operations, too."""
-    os.environ["SLEDSAGA_THREADS"] = "1"
-    with open_engine(db=db, sled=sled, operations=VARIANTS) as engine:
-        yield engine
