@@ -42,8 +42,8 @@ def check(
 ) -> Report:
     """Try the operation of a subject by every check, or by `only` these, and report.
 
-    `every` takes every n-th point of each check, and the last one. `on_point(check, point, of)` is told after
-    each point. When the saga without mischief does not end well, that is the only row.
+    `every` takes one point in so many of each check, and the last one. `on_point(check, point, of)` is told
+    after each point. When the saga without mischief does not end well, that is the only row.
     Raises UsageError for a check that there is not, and what planning raises when the params do not fit.
     """
     chosen = tuple(CHECKS) if only is None else tuple(only)

@@ -1,7 +1,7 @@
 """The checks of steps: each done twice, failing, undone twice, its undo failing.
 
 A check takes a subject and returns its row: the points at which it was tried, and what ran in its trials.
-`every` takes only every n-th point (and the last one), for operations of hundreds of steps; the row tells.
+`every` takes one point in so many (and the last one), for operations of hundreds of steps; the row tells.
 
 Rules
 - A saga with mischief is compared with one without: what it leaves must be the same.
@@ -45,7 +45,7 @@ def check_of(*covers: str, nothing: str) -> Callable[[Callable[[Sheet], None]], 
         @functools.wraps(fill)
         def check(subject: Subject | Trials, /, *, every: int = 1, on_point: OnPoint | None = None) -> Row:
             if every < 1:
-                msg = f"every {every}-th point cannot be tried; give a number from 1"
+                msg = f"one point in {every} cannot be tried; give a number from 1"
                 raise UsageError(msg)
             began = time.monotonic()
             trials = trials_of(subject)

@@ -6,6 +6,7 @@ which changes they make, and how long their calls take is what every check start
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -210,10 +211,14 @@ class Sheet:
     of: int = 0
 
     def some(self, items: Sequence[Item]) -> Sequence[Item]:
-        """Return every n-th item, and the last one, and note how many points there are."""
-        chosen = [*items[:: self.every]]
-        if items and (len(items) - 1) % self.every:
-            chosen.append(items[-1])
+        """Return one in `every` items, and the last one, and note how many there are.
+
+        Which ones is by a die that falls the same each time: at a fixed distance all might be of one kind.
+        """
+        number = len(items)
+        dice = random.Random(number)  # noqa: S311 - a die
+        some = dice.sample(range(number), -(-number // self.every))
+        chosen = [items[place] for place in sorted({*some, number - 1} if items else ())]
         self.count += len(chosen)
         self.of += len(items)
         return chosen

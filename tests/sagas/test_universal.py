@@ -1,23 +1,22 @@
-"""What holds for every operation: twice is once, whatever fails leaves no trace, a stuck undo goes on.
+"""Every operation of the catalog passes every check of the kit.
 
-Each scenario is an operation, its params, and the sled that it starts from.
+Each scenario is an operation, its params, and the sled that it starts from. What takes long is sampled here;
+the campaign takes every point of every scenario.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
 import sagas
-from sledsaga.core.define import Step
-from sledsaga.errors import CommandFailed, Transient
+from sledsaga.check import CHECKS, Row, Subject, to_text
+from sledsaga.check.report import Report
 
-Labs = Callable[[str], Any]
-Change = Callable[[Step], Step]
-SCENARIOS = {
+SCENARIOS: Final = {
     "format-u2": ("format-u2", "format", "blank"),
     "provision-crdb": ("provision-crdb", "provision", "formatted"),
     "provision-crdb on a blank disk": ("provision-crdb", "provision blank", "blank"),
@@ -26,84 +25,62 @@ SCENARIOS = {
     "apply-sled-config": ("apply-sled-config", "document 1", "blank"),
     "apply-sled-config again": ("apply-sled-config", "document 2", "applied"),
 }
-BIG = ("apply-sled-config", "apply-sled-config again")
+BIG: Final = ("apply-sled-config", "apply-sled-config again")
+EVERY: Final = {
+    "fail_each_step": (1, 9),
+    "undo_fails_each_step": (2, 18),
+    "crash_each_point": (4, 61),
+    "lost_reply_each_command": (4, 31),
+    "slow_each_command": (5, 41),
+    "cut_each_command": (4, 61),
+}
+"""One point in how many is tried, of small and of big operations; the other checks need a saga or two."""
 
 
-class Case:
-    """One scenario, run as often as needed, each time on a fresh sled."""
+def params_of(name: str, library: dict[str, Any]) -> dict[str, Any]:
+    """Return the params that a scenario names."""
+    what, _, rest = name.partition(" ")
+    found = library[what]
+    if what == "document":
+        return dict(found(int(rest)))
+    if rest == "blank":
+        return found | {"disk": library["format"]["disk"]}
+    return found | ({"policy": rest} if rest else {})
 
-    def __init__(self, name: str, labs: Labs, library: dict[str, Any]) -> None:
-        self.operation, params, self.kind = SCENARIOS[name]
-        self.labs = labs
-        self.library = library
-        self.params = self._params(params)
-        self.stride = 9 if name in BIG else 1
 
-    def _params(self, name: str) -> dict[str, Any]:
-        what, _, rest = name.partition(" ")
-        found = self.library[what]
-        if what == "document":
-            return dict(found(int(rest)))
-        if rest == "blank":
-            return found | {"disk": self.library["format"]["disk"]}
-        return found | ({"policy": rest} if rest else {})
+def is_good_enough(params: dict[str, Any], seen: Any, wanted: Any, before: Any) -> bool:
+    """Say whether a sled in trouble has what it must.
 
-    def lab(self) -> Any:
-        lab = self.labs(self.kind)
-        lab.start = lab.seen()
-        return lab
+    A ledger with one copy is good, and best-effort means that a dataset may lack; nothing else may.
+    """
+    if seen["ledgers"] and all(copy in wanted["ledgers"] for copy in seen["ledgers"]):
+        seen = seen | {"ledgers": wanted["ledgers"]}
+    allowed = [*wanted["datasets"], *before["datasets"]]
+    is_lax = params.get("policy") == "best-effort"
+    if is_lax and all(dataset in allowed for dataset in seen["datasets"]):
+        seen = seen | {"datasets": wanted["datasets"]}
+    return bool(seen == wanted)
 
-    def run(self, lab: Any, **options: Any) -> Any:
-        return lab.run(self.operation, self.params, **options)
 
-    def steps(self) -> list[Step]:
-        operation = self.library["operation_of"](self.operation)
-        model = operation.params.model_validate(self.params)
-        return list(operation.steps(model))
-
-    def some(self) -> list[str]:
-        """Name the steps to try: all of them, or of a long operation every few and the first and last."""
-        names = [step.name for step in self.steps()]
-        return sorted({*names[:: self.stride], names[-1]}, key=names.index)
-
-    def at(self, name: str, part: str, act: Callable[[Callable[[], Any]], Any]) -> Callable[[Step], Step]:
-        """Return the change by which one function of one step is called by `act`."""
-
-        def change(step: Step) -> Step:
-            step = self.library["once_only"](step)
-            function = getattr(step, part)
-            if step.name != name or not callable(function):
-                return step
-            return replace(step, **{part: self.library["wrapped"](function, act)})
-
-        return change
+def subject_of(name: str, sleds: Callable[[str], Path], library: dict[str, Any]) -> Subject:
+    operation, what, kind = SCENARIOS[name]
+    params = params_of(what, library)
+    return Subject(
+        library["operation_of"](operation),
+        params,
+        sleds(kind),
+        good_enough=lambda seen, wanted, before: is_good_enough(params, seen, wanted, before),
+    )
 
 
 @pytest.fixture(params=SCENARIOS)
-def case(request: pytest.FixtureRequest, labs: Labs, library: dict[str, Any]) -> Case:
-    return Case(request.param, labs, library)
+def scenario(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
-def twice(call: Callable[[], Any]) -> Any:
-    call()
-    return call()
-
-
-def late(call: Callable[[], Any]) -> Any:
-    call()
-    raise CommandFailed("injected after the work was done")
-
-
-def early(_call: Callable[[], Any]) -> Any:
-    raise CommandFailed("injected before anything was done")
-
-
-def both(one: Change, other: Change) -> Change:
-    return lambda step: other(one(step))
-
-
-def told(view: Any) -> str:
-    return "; ".join(f"{step.path}: {step.error}" for step in view.steps if step.error)
+@pytest.fixture
+def subject(scenario: str, sleds: Callable[[str], Path], library: dict[str, Any]) -> Subject:
+    return subject_of(scenario, sleds, library)
 
 
 def test_every_operation_has_a_scenario() -> None:
@@ -111,123 +88,40 @@ def test_every_operation_has_a_scenario() -> None:
     assert {scenario[0] for scenario in SCENARIOS.values()} == {each.name for each in sagas.CATALOG}
 
 
-def test_every_step_may_be_done_twice(case: Case) -> None:
-    """A saga whose every step is called twice leaves the same sled as one whose steps are called once."""
-    plain, doubled = case.lab(), case.lab()
-
-    def change(step: Step) -> Step:
-        return replace(step, do=case.library["wrapped"](step.do, twice))
-
-    assert case.run(plain).state == "succeeded", told(plain.views[-1])
-    view = case.run(doubled, change=change)
-    assert view.state == "succeeded", told(view)
-    assert doubled.seen() == plain.seen()
+@pytest.mark.parametrize("check", CHECKS)
+def test_an_operation_passes_each_check(
+    request: pytest.FixtureRequest, scenario: str, subject: Subject, check: str
+) -> None:
+    """Whatever is done to a step, a command or the process, the saga has one of its two ends."""
+    every = EVERY.get(check, (1, 1))[scenario in BIG]
+    row = request.getfixturevalue(check)(subject, every=every)
+    assert row.nothing == "" or is_excused(scenario, row)
 
 
-def test_a_second_saga_changes_nothing(case: Case) -> None:
+def is_excused(scenario: str, row: Row) -> bool:
+    """Say whether a scenario may have nothing to try: one has no probes."""
+    return (scenario, row.check) == ("ensure-datasets best-effort", "probe_truthful")
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("check", CHECKS)
+def test_an_operation_passes_each_check_at_every_point(
+    request: pytest.FixtureRequest, scenario: str, subject: Subject, check: str
+) -> None:
+    """The same at every point."""
+    row = request.getfixturevalue(check)(subject)
+    assert row.total == len(row.points)
+    print(to_text(Report(scenario, 1, (row,), row.coverage)))  # noqa: T201 - the campaign's figures
+
+
+def test_a_second_saga_changes_nothing(
+    scenario: str, labs: Callable[[str], Any], library: dict[str, Any]
+) -> None:
     """The same operation again, as another saga, succeeds and runs no mutating command."""
-    lab = case.lab()
-    case.run(lab)
+    operation, what, kind = SCENARIOS[scenario]
+    lab, params = labs(kind), params_of(what, library)
+    lab.run(operation, params)
     done, count = lab.seen(), lab.sim.changes()
-    view = case.run(lab)
-    assert view.state == "succeeded", told(view)
+    assert lab.run(operation, params).state == "succeeded"
     assert [entry.argv for entry in lab.sim.journal(after=count)] == []
     assert lab.seen() == done
-
-
-@pytest.mark.parametrize("act", [early, late])
-def test_a_failure_at_any_step_leaves_no_trace(case: Case, act: Callable[..., Any]) -> None:
-    """When a step fails, before or after its work, the sled is what it was, and no key is left."""
-    for name in case.some():
-        lab = case.lab()
-        view = case.run(lab, change=case.at(name, "do", act))
-        assert (view.state, name) == ("undone", name), told(view)
-        assert lab.seen() == lab.start, name
-        assert lab.sim.host.list_dir("/var/run/oxide") == (), name
-
-
-def test_every_undo_may_be_run_twice(case: Case) -> None:
-    """A saga that fails at its end, and whose every undo is called twice, leaves no trace."""
-    lab, last = case.lab(), case.steps()[-1].name
-    fail = case.at(last, "do", late)
-
-    def change(step: Step) -> Step:
-        step = fail(step)
-        return replace(step, undo=case.library["wrapped"](step.undo, twice)) if callable(step.undo) else step
-
-    view = case.run(lab, change=change)
-    assert view.state == "undone", told(view)
-    assert lab.seen() == lab.start
-
-
-@pytest.mark.parametrize("act", [early, late])
-def test_a_stuck_undo_goes_on_when_told_to(case: Case, act: Callable[..., Any]) -> None:
-    """When an undo fails for good the saga is stuck; told to retry, it goes on and leaves no trace."""
-    last = case.steps()[-1].name
-    with_undo = [step.name for step in case.steps() if callable(step.undo)]
-    for name in with_undo[:: case.stride * 2]:
-        lab, failures = case.lab(), iter([act])
-
-        def first_time(call: Callable[[], Any], failures: Any = failures) -> Any:
-            return next(failures, lambda call: call())(call)
-
-        fail, stick = case.at(last, "do", late), case.at(name, "undo", first_time)
-        view = case.run(lab, change=both(fail, stick), retry_undo=True)
-        assert (lab.views[-1].state, name) == ("stuck", name), told(lab.views[-1])
-        assert (view.state, name) == ("undone", name), told(view)
-        assert lab.seen() == lab.start, name
-
-
-def counted(lab: Any) -> int:
-    """Return how many changes a whole run makes."""
-    return int(lab.sim.changes())
-
-
-@pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_step_cut_off_at_any_command_leaves_no_trace(case: Case, moment: str) -> None:
-    """When a step ends at any change that it makes, and the saga unwinds, the sled is what it was."""
-    whole = case.lab()
-    start = counted(whole)
-    case.run(whole)
-    total = counted(whole) - start
-    for number in range(1, total + 1, max(1, total // 8)):
-        lab = case.lab()
-        seen: list[str] = []
-        cut = _cut(seen, number, KeyboardInterrupt("cut off"))
-        setattr(lab, moment, cut)
-        view = case.run(lab, change=case.library["once_only"])
-        if len(seen) < number:
-            continue
-        setattr(lab, moment, None)
-        if view.state == "stuck":
-            pytest.fail(f"{number} {seen[number - 1]}: {told(view)}")
-        assert (view.state, lab.seen()) == ("undone", lab.start), (
-            f"{number}: {seen[number - 1]}: {told(view)}"
-        )
-        assert lab.sim.host.list_dir("/var/run/oxide") == (), seen[number - 1]
-
-
-@pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_step_cut_off_at_any_command_may_be_done_again(case: Case, moment: str) -> None:
-    """When a step ends at any change that it makes, and is called again, the end is the same."""
-    whole = case.lab()
-    start = counted(whole)
-    case.run(whole)
-    total, wanted = counted(whole) - start, whole.seen()
-    for number in range(1, total + 1, max(1, total // 8)):
-        lab = case.lab()
-        seen: list[str] = []
-        setattr(lab, moment, _cut(seen, number, Transient("cut off")))
-        view = case.run(lab)
-        assert view.state == "succeeded", f"{number}: {told(view)}"
-        assert lab.seen() == wanted, f"{number}: {seen[number - 1 : number]}"
-        assert lab.sim.host.list_dir("/var/run/oxide") == (), seen[number - 1 : number]
-
-
-def _cut(seen: list[str], number: int, error: BaseException) -> Callable[[Any], None]:
-    def tell(command: Any) -> None:
-        seen.append(" ".join(command.argv))
-        if len(seen) == number:
-            raise error
-
-    return tell
