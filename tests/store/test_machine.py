@@ -87,7 +87,7 @@ class Stores(RuleBasedStateMachine):
         return self.sql, self.memory
 
     @rule(new=st.lists(NEW, max_size=3), wishes=st.lists(WISHES, max_size=4), follows=st.booleans())
-    def write(self, new: list[NewSaga], wishes: list[Wish], follows: bool) -> None:  # noqa: FBT001 - drawn
+    def write(self, new: list[NewSaga], wishes: list[Wish], follows: bool) -> None:  # noqa: FBT001 - Hypothesis names it
         """Write a batch; each append believes in the log as it is, or (`follows`) as the batch leaves it."""
         appends: list[Append] = []
         for wish in wishes:
