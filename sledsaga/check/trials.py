@@ -34,8 +34,8 @@ from sledsaga.errors import FailedClean, SledsagaError
 
 OnPoint = Callable[[str, Point, int], None]
 """Told after each point: the check, the point, and how many points that check tries."""
-PLAIN: Final = "the saga without mischief"
-UNWOUND: Final = "the saga that fails at its end"
+NAMES: Final = {"succeeded": "the saga without mischief", "undone": "the saga that fails at its end"}
+"""The sagas that all others are compared with, by the state that they must end in."""
 Item = TypeVar("Item")
 
 
@@ -148,20 +148,19 @@ def trials_of(subject: Subject | Trials) -> Trials:
     with begin(subject) as trial:
         planned = trial.plan()
         start = _ended(trial)
-        wrong, plain = _reference(trial, planned, NONE, "succeeded", PLAIN)
+        wrong, plain = _reference(trial, planned, NONE, state="succeeded")
     late = variant.late(planned)
     made = Trials(subject, planned, late, start, plain, plain, wrong)
     if wrong:
         return made
     with begin(subject) as trial:
-        made.wrong, made.unwound = _reference(
-            trial, made.unwinding(), fail_last(late), "undone", UNWOUND, wanted=start.text
-        )
+        planned, mischief = made.unwinding(), fail_last(late)
+        made.wrong, made.unwound = _reference(trial, planned, mischief, state="undone", wanted=start.text)
     return made
 
 
 def _reference(
-    trial: Trial, planned: Plan, mischief: Mischief, state: str, name: str, *, wanted: str | None = None
+    trial: Trial, planned: Plan, mischief: Mischief, *, state: str, wanted: str | None = None
 ) -> tuple[tuple[Point, ...], Ended]:
     try:
         view = trial.run(planned, mischief, limits=ONE_AT_A_TIME)
@@ -172,7 +171,7 @@ def _reference(
             why = "" if wanted is None else compared(wanted, ended.text)
     except SledsagaError as error:
         ended, why = _ended(trial), str(error)
-    return (Point(name, reached=True, passed=False, why=why),) if why else (), ended
+    return (Point(NAMES[state], reached=True, passed=False, why=why),) if why else (), ended
 
 
 def _ended(trial: Trial) -> Ended:
@@ -216,7 +215,7 @@ class Sheet:
         Which ones is by a die that falls the same each time: at a fixed distance all might be of one kind.
         """
         number = len(items)
-        dice = random.Random(number)  # noqa: S311 - a die
+        dice = random.Random(number)  # noqa: S311 - a die, no secret
         some = dice.sample(range(number), -(-number // self.every))
         chosen = [items[place] for place in sorted({*some, number - 1} if items else ())]
         self.count += len(chosen)
