@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from sledsaga.core import events as ev
 from sledsaga.core.bind import Bound, bind
@@ -98,6 +99,11 @@ class Backlog:
     def add(self, saga: str) -> None:
         """Keep a saga for later that was recorded but not taken over."""
         self._ids.append(saga)
+
+    def drop(self, saga: str) -> None:
+        """Forget a saga that was kept for later and came not to be."""
+        with suppress(ValueError):
+            self._ids.remove(saga)
 
     @property
     def is_empty(self) -> bool:

@@ -59,6 +59,7 @@ def _withdraw(books: Books, live: Live, row: SagaRow, error: KeyConflict) -> Non
         else:
             refuse(reply, error)
     books.forget(live)
+    books.backlog.drop(live.id)
     books.pass_on(live.id)
 
 

@@ -156,3 +156,20 @@ def test_an_id_of_ones_own_that_another_engine_took_meanwhile(start: Start) -> N
     assert engine.submitted("quick", id=saga)[1] is False
     assert other.wait(saga, PATIENCE_S).state == "succeeded"
     assert engine.failure is None
+
+
+def test_a_full_executor_whose_new_key_was_taken_goes_on(start: Start, gate: Gate) -> None:
+    """A saga that came not to be is not looked for when there is room again for those that had to wait."""
+    kept = MemoryStore()
+    quick = one_step("quick", lambda: None)
+    other, mine = start(quick, store=kept, drive=False), Shared(kept)
+    engine = start(quick, waiting_at(gate), store=mine, limits=Limits(live=1))
+    held = engine.submit("held").id
+    gate.await_arrivals()
+    mine.before_write = lambda: other.submit("quick", key="k")
+    assert engine.submitted("quick", key="k")[1] is False
+    last = engine.submit("quick").id
+    gate.opened.set()
+    assert engine.wait(held, PATIENCE_S).state == "succeeded"
+    assert engine.wait(last, PATIENCE_S).state == "succeeded"
+    assert engine.failure is None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.twins import machine
+from tests.twins import loop, machine
 from tests.twins.twin import Twin
 
-TWINS: tuple[Twin, ...] = (*machine.TWINS,)
+TWINS: tuple[Twin, ...] = (*machine.TWINS, *loop.TWINS)
 
 
 @pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.name)

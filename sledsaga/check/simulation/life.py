@@ -22,6 +22,7 @@ from sledsaga.errors import SledsagaError
 
 if TYPE_CHECKING:
     from sledsaga.check.simulation.world import World
+    from sledsaga.core.events import Recorded
     from sledsaga.engine.catalog import Catalog
     from sledsaga.engine.context import Context
     from sledsaga.store.store import Store
@@ -41,10 +42,13 @@ class Life:
         """Begin to live: raises LogUnavailable when the log cannot be read."""
         self.world, self.name, self.catalog = world, name, catalog
         self.is_dead = self.is_stopping = False
+        self.drives = world.is_calm or happens(world.dice, 0.95)
         self.armed = ""
         self.due: float | None = None
         self.asked: dict[Future[Any], Heard] = {}
-        self.disk = BadDisk(store, world.shadow, self._fate, self.crash, lambda: self.is_dead)
+        self.disk = BadDisk(
+            store, world.shadow, self._fate, self.crash, lambda: self.is_dead, lambda: world.overtake(self)
+        )
         self.hands = Hands(
             world.dice, world.later, world.trouble, self._starts, world.calls.begins, world.calls.ends
         )
@@ -53,13 +57,14 @@ class Life:
             catalog,
             name=name,
             limits=world.weather.limits,
-            drive=True,
+            drive=self.drives,
             sled=self._touch,
             hook=self.reach,
             note=lambda _message, _fields: None,
             clock=Clock(world.wall, lambda: world.now),
             workers=self.hands,
         )
+        self.executor.books.subscribers = (self._hear,)
         self.executor.restore()
         self.ask(Recover(Future()), lambda _answer, _error: None)
 
@@ -83,7 +88,7 @@ class Life:
         at = self.world.now + delay_s
         if not self.is_dead and (self.due is None or at < self.due):
             self.due = at
-            self.world.later(delay_s, lambda: self._turn() if self.due == at else None)
+            self.world.later(delay_s, lambda: self.turn() if self.due == at else None)
 
     def crash(self) -> Crash:
         """Die at once; return what the code that stands here shall raise, to be left by it."""
@@ -99,7 +104,8 @@ class Life:
         if self.is_dead:  # what was caught on the way does not make it live again
             raise Crash(self.name)
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
+        """Make a turn now."""
         self.due = None
         if not self.is_dead:
             self.executor.turn(must_wait=False)
@@ -163,8 +169,9 @@ class Life:
         return fate
 
     def _starts(self, flying: Flying) -> None:
-        if self.is_stopping:
-            self.world.blame(flying.job.context.saga, "a call is started although the executor stops")
+        if self.is_stopping or not self.drives:
+            why = "stops" if self.drives else "only records"
+            self.world.blame(flying.job.context.saga, f"a call is started although the executor {why}")
         self.world.calls.starts(self, flying)
         report = flying.report
 
@@ -173,6 +180,14 @@ class Life:
             self.wake(self.world.dice.random() * 0.01)
 
         flying.report = tell
+
+    def _hear(self, saga: str, events: tuple[Recorded, ...]) -> None:
+        """Take what subscribers are told, which must be in the log; break down now and then."""
+        log = self.world.shadow.sagas[saga].log
+        if log[events[0].seq - 1 : events[-1].seq] != list(events):
+            self.world.blame(saga, "a subscriber was told what is not in the log")
+        if happens(self.world.dice, 0.01):
+            raise ValueError("a subscriber breaks down")
 
     def _touch(self, ctx: Context) -> Act:
         world = self.world

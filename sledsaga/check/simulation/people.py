@@ -75,7 +75,9 @@ class People:
             case "id":
                 wish.own_id = self._id()
         self.wishes.append(wish)
-        self._submit(wish)
+        is_impatient = bool(wish.key or wish.own_id) and happens(dice, 0.1)
+        for _ in range(1 + is_impatient):
+            self._submit(wish)
 
     def _params(self, number: int) -> Order:
         dice = self.world.dice
@@ -187,7 +189,8 @@ class People:
         path = None if place is None else told.plan.dag.steps[place].path
         self.world.count["commands"] += 1
         reason = f"c{self.world.count['commands']}"
-        command = Command(verb, "somebody", reason, step=path, output=f"{saga}/given")
+        output = float("nan") if happens(self.world.dice, 0.05) else f"{saga}/given"
+        command = Command(verb, "somebody", reason, step=path, output=output)
         heard = partial(self._said, saga, reason, is_dry=dry_run)
         if dry_run:
             self.world.shadow.refused.add(reason)

@@ -30,19 +30,24 @@ class Crash(BaseException):
 
 @dataclass(slots=True, eq=False)
 class BadDisk:
-    """The store as one executor has it. `fate` says how the next access goes, `die` ends its process."""
+    """The store as one executor has it. `fate` says how the next access goes, `die` ends its process.
+
+    `overtake` lets another executor write just before this one does.
+    """
 
     store: Store
     shadow: Shadow
     fate: Callable[[str], str]
     die: Callable[[], Crash]
     is_dead: Callable[[], bool]
+    overtake: Callable[[], None]
 
     def write(self, new: Sequence[NewSaga], appends: Sequence[Append]) -> tuple[str, ...]:
         """Write as the store does, if the dice let it."""
         fate = self._ask("write")
         if fate == "refused":
             raise LogUnavailable(BAD)
+        self.overtake()
         lost = self.store.write(new, appends)
         self.shadow.hear(new, appends, lost)
         if fate == "late":

@@ -56,6 +56,7 @@ class World:
     now: float = 0.0
     skew_s: float = 0.0
     is_calm: bool = False
+    is_overtaking: bool = False
     count: Counter[str] = field(default_factory=Counter)
     breaches: list[tuple[str, str]] = field(default_factory=list)
     notes: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_NOTES))
@@ -136,6 +137,14 @@ class World:
         self.note(f"{life.name} begins")
         if not self.is_calm:
             self.later(self.dice.expovariate(1 / self.weather.life_s), lambda: self._end(life))
+
+    def overtake(self, life: Life) -> None:
+        """Let another executor, if there is one, make a turn while this one is about to write."""
+        others = [other for other in self.lives if other is not life and not other.is_dead]
+        if others and not self.is_overtaking and happens(self.dice, 0.3):
+            self.is_overtaking = True
+            self.dice.choice(others).turn()
+            self.is_overtaking = False
 
     def mourn(self, life: Life) -> None:
         """Take note of an executor that is dead; when none is left, another one is started."""
