@@ -15,7 +15,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Final, Literal
@@ -100,9 +100,14 @@ def connecting_by(connect: Connect) -> Iterator[None]:
         _CONNECT.reset(token)
 
 
+def current_connect() -> Connect:
+    """Return what opens connections here: `sqlite3.connect`, unless `connecting_by` says otherwise."""
+    return _CONNECT.get()
+
+
 def make_engine(path: Path, mode: Mode, *, foreign_keys: bool = True) -> Engine:
     """Return an engine for one writer (`rw`) or for many readers (`ro`); nothing is opened yet."""
-    reach = _CONNECT.get()
+    reach = current_connect()
 
     def connect() -> sqlite3.Connection:
         db = reach(_uri(path, mode), uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
@@ -170,7 +175,7 @@ def make_log(path: Path) -> None:
     """Make a new log at head when there is none (no file, or an empty one); raises LogUnavailable."""
     try:
         if not path.exists():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_folder(path.parent)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise LogUnavailable(
@@ -183,6 +188,24 @@ def make_log(path: Path) -> None:
             METADATA.create_all(connection)
             REVISION.create(connection)
             connection.execute(REVISION.insert(), {"version_num": HEAD})
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder for its owner alone, and those above it; each is on the disk before it is used.
+
+    SQLite syncs the folder that the log is in, but not the way to it. As it does, we forgive a file system
+    that cannot sync folders.
+    """
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with suppress(OSError):
+        above = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(above)
+        finally:
+            os.close(above)
 
 
 def is_empty(path: Path) -> bool:
@@ -201,7 +224,7 @@ def _undo_half_made(path: Path) -> None:
     Only then does a log have a journal to roll back, which who reads only may not do.
     """
     if path.with_name(f"{path.name}-journal").exists():
-        db = _CONNECT.get()(_uri(path, "rw"), uri=True, timeout=BUSY_S, isolation_level=None)
+        db = current_connect()(_uri(path, "rw"), uri=True, timeout=BUSY_S, isolation_level=None)
         try:
             db.execute("SELECT 1 FROM sqlite_master").fetchall()
         finally:

@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sledsaga.check.store_samples import a_saga, saga_id
 from sledsaga.errors import LogUnavailable, SledsagaError
@@ -21,7 +21,7 @@ from sledsaga.store.sql import SqlStore
 from sledsaga.store.sqlite import Connect, connecting_by, make_engine
 from sledsaga.store.store import Store
 from tests.power.dbapi import connect_through
-from tests.power.disk import Disk, Note
+from tests.power.disk import Disk, Note, Synced
 from tests.power.vfs import PowerVfs, Tape, lay_out, next_life
 from tests.power.workload import Batch, Picture, difference, look, make_batches, pictures
 
@@ -136,18 +136,22 @@ class Cut:
     seed: int
     disk: Disk
     allowed: Allowed
+    heard: tuple[Any, ...] = ()  # what else was noted before the cut
 
 
 def cuts(tape: Tape, places: Sequence[int], *, seed: int = 0, forgets: bool = True) -> Iterator[Cut]:
     """Cut the power at these places of a tape, in ascending order; each cut goes its own way."""
     disk, at, allowed = Disk(forgets=forgets), 0, Allowed((0,), "nothing was written")
+    heard: list[Any] = []
     for place in sorted(places):
         for entry in tape.entries[at:place]:
             disk.hear(entry)
-            if isinstance(entry, Note):
+            if isinstance(entry, Note) and isinstance(entry.what, Allowed):
                 allowed = entry.what
+            elif isinstance(entry, Note):
+                heard.append(entry.what)
         at = place
-        yield Cut(place, seed * 7919 + place, disk, allowed)
+        yield Cut(place, seed * 7919 + place, disk, allowed, tuple(heard))
 
 
 def chosen_places(length: int, count: int, seed: int) -> list[int]:
@@ -157,20 +161,25 @@ def chosen_places(length: int, count: int, seed: int) -> list[int]:
     return sorted(dice.sample(every, count)) if count < len(every) else [*every]
 
 
-def judge_cut(cut: Cut, found: Sequence[Picture], folder: Path, *, open_log: Open = SqlStore) -> str:
+def before_syncs(client: Client) -> list[int]:
+    """Return the places where all was written and a sync was about to begin: the worst moments to die."""
+    return [place for place, entry in enumerate(client.tape.entries) if isinstance(entry, Synced)]
+
+
+def judge_cut(cut: Cut, found: Sequence[Picture], folder: Path) -> str:
     """Cut the power and open the log again; return what is broken, "" for nothing."""
     way, files = cut.disk.after_cut(cut.seed)
     lay_out(files, folder)
     try:
-        told = judge_log(folder / LOG, [found[n] for n in cut.allowed.counts], open_log=open_log)
+        told = judge_log(folder / LOG, [found[n] for n in cut.allowed.counts])
     except (SledsagaError, AssertionError) as error:
         told = f"{type(error).__name__}: {error}"
     return f"cut at {cut.place}, {way} (seed {cut.seed}), when {cut.allowed.why}: {told}" if told else ""
 
 
-def judge_log(path: Path, allowed: Sequence[Picture], *, open_log: Open = SqlStore) -> str:
+def judge_log(path: Path, allowed: Sequence[Picture]) -> str:
     """Open a log as the product does; return what is wrong with it, "" for nothing."""
-    store = open_log(path)
+    store = SqlStore(path)
     try:
         told = difference(look(store), allowed)
         if told:

@@ -6,7 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.power.cuts import Client, chosen_places, cuts, judge_cut, live_on, record
+from sledsaga.store.sql import SqlStore
+from sledsaga.store.sqlite import connecting_by, make_engine
+from tests.power.broken import NEVER_SYNCS
+from tests.power.cuts import (
+    LOG,
+    Client,
+    before_syncs,
+    chosen_places,
+    cuts,
+    judge_cut,
+    judge_log,
+    live_on,
+    record,
+)
+from tests.power.dbapi import connect_through
+from tests.power.disk import disk_after
+from tests.power.vfs import PowerVfs, Tape, lay_out
+from tests.power.workload import Picture, look, make_batches
 
 
 def cut_and_judge(client: Client, folder: Path, *, count: int, seed: int, after: int = 0) -> list[str]:
@@ -44,10 +61,34 @@ def test_what_was_read_after_a_kill_survives_a_power_cut(folder: Path) -> None:
     """Who was killed before its sync leaves a batch that is read by the next one: then it must stay."""
     first = record(folder / "log", 1, count=6)
     told = []
-    for place in chosen_places(len(first.tape.entries), 12, seed=0):
+    for place in before_syncs(first):
         heir = live_on(first, place, folder / "next")
-        told += cut_and_judge(heir, folder, count=12, seed=place, after=place)
+        told += cut_and_judge(heir, folder, count=8, seed=place, after=place)
     assert told == []
+
+
+def test_a_reader_in_the_way_does_not_keep_it_from_the_disk(folder: Path) -> None:
+    """Also while somebody reads an older state, what another left is durable once the log is open."""
+    batches, tape, path = make_batches(0, count=4), Tape(), folder / LOG
+    with connecting_by(connect_through(PowerVfs(tape))):
+        first = SqlStore(path)
+        first.write(batches[0].new, ())
+        first.close()
+        careless = NEVER_SYNCS(path)
+        reader = make_engine(path, "ro").connect()
+        reader.begin()
+        seen = reader.exec_driver_sql("SELECT count(*) FROM event").scalar()
+        careless.write(batches[1].new, batches[1].appends)
+        store = SqlStore(path)
+    assert {judge_end(tape, seed, look(store), folder / "after") for seed in range(16)} == {""}
+    assert reader.exec_driver_sql("SELECT count(*) FROM event").scalar() == seen
+    for one in (reader, careless, store):
+        one.close()
+
+
+def judge_end(tape: Tape, seed: int, found: Picture, folder: Path) -> str:
+    lay_out(disk_after(tape.entries).after_cut(seed)[1], folder)
+    return judge_log(folder / LOG, [found])
 
 
 @pytest.mark.campaign
