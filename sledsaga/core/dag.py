@@ -262,8 +262,7 @@ def _input_to_json(source: Input) -> dict[str, Json]:
             return {"params": scope}
         case Known(value):
             return {"value": value}
-        case Given(name):
-            return {"given": name}
+    return {"given": source.name}
 
 
 def _input_from_json(body: dict[str, Any]) -> Input:

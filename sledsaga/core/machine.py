@@ -206,7 +206,7 @@ def _succeeded(state: State, event: ev.StepSucceeded | ev.StepSkipped, at: float
     state.outputs[step] = event.output
     if isinstance(event, ev.StepSucceeded):
         state.errors.pop(step, None)
-    state.times.setdefault(step, Times()).ended_at = at
+    state.times[step].ended_at = at
     state.unfinished -= 1
     for child in state.dag.children[step]:
         state.open_needs[child] -= 1
@@ -216,7 +216,7 @@ def _succeeded(state: State, event: ev.StepSucceeded | ev.StepSkipped, at: float
 
 def _failed(state: State, event: ev.StepFailed | ev.StepFailedClean, at: float, _before: Status) -> None:
     state.errors[event.step] = event.error
-    state.times.setdefault(event.step, Times()).ended_at = at
+    state.times[event.step].ended_at = at
     if state.unwinding:
         return
     if state.pivoted:
@@ -233,7 +233,7 @@ def _deferred(state: State, event: ev.StepDeferred | ev.UndoDeferred, _at: float
 def _retried(state: State, event: ev.StepRetried | ev.UndoRetried, at: float, _before: Status) -> None:
     step = event.step
     counts = state.attempts if isinstance(event, ev.StepRetried) else state.undo_attempts
-    state.budget_from[step] = counts.get(step, 0)
+    state.budget_from[step] = counts[step]
     _back_off(state, step, at)
 
 
@@ -289,11 +289,9 @@ def _unwind(state: State) -> None:
 
 def _settle(state: State, step: int) -> None:
     """While unwinding: say what a leaf waits for, release it when it is nothing, and go on above it."""
-    todo = [step]
+    todo = [step] if step in state.leaves else []
     while todo:
         leaf = todo.pop()
-        if leaf not in state.leaves:
-            continue
         match _verdict(state, leaf):
             case "release":
                 todo += _release(state, leaf)

@@ -216,9 +216,9 @@ def _stuck(state: State, dag: Dag) -> tuple[StuckView, ...]:
 
 def _stuck_step(state: State, dag: Dag, step: int) -> StuckView:
     undo = state.status[step] is Status.UNDO_FAILED
-    attempts = (state.undo_attempts if undo else state.attempts).get(step, 0)
+    attempts = (state.undo_attempts if undo else state.attempts)[step]
     since = state.times[step].ended_at
-    error = state.errors.get(step, "")
+    error = state.errors[step]
     verbs = allowed_for(state, step)
     return StuckView(dag.steps[step].path, "undo" if undo else "do", error, attempts, since, verbs)
 
