@@ -19,13 +19,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sledsaga.check.moves import REAL, Bounds, Move, Parts
 from sledsaga.check.symmetry import Fold, Key, fold_of
 from sledsaga.check.world import World, begin
 from sledsaga.core.commands import VERBS, Verb
-from sledsaga.core.dag import Dag, Plan
+from sledsaga.core.dag import Dag, Plan, make_dag
+from sledsaga.core.define import Retry
 from sledsaga.core.state import State
 
 Left = tuple[int, int, int]
@@ -68,6 +69,7 @@ def explore(
     verbs: tuple[Verb, ...] = VERBS,
     has_locks: bool | None = None,
     in_batches: bool = False,
+    attempts_max: int | None = None,
     symmetry: bool = True,
     parts: Parts = REAL,
     states_max: int = 1_000_000,
@@ -75,10 +77,12 @@ def explore(
     """Take every move in every state; stops at the first breach, or above `states_max` states.
 
     `what` is a plan, or a DAG (whose sagas take locks only when `has_locks` says so). At most so many
-    crashes, commands (of these `verbs`) and claims that park the saga befall it, at any moment. For
-    `in_batches` see `Bounds`. Without `symmetry` equal states of different steps are walked apart.
+    crashes, commands (of these `verbs`) and claims that park the saga befall it, at any moment. Production
+    plans try often and so have many states: `attempts_max` cuts the retries of all policies. For `in_batches`
+    see `Bounds`. Without `symmetry` equal states of different steps are walked apart.
     """
     dag, locks = (what.dag, bool(what.locks)) if isinstance(what, Plan) else (what, False)
+    dag = dag if attempts_max is None else _cut(dag, attempts_max)
     bounds = Bounds(crashes, commands, verbs, parks, in_batches)
     start = begin(dag, has_locks=locks if has_locks is None else has_locks, bounds=bounds, parts=parts)
     return Walk(start, fold_of(dag) if symmetry else Fold(), states_max).all()
@@ -182,6 +186,20 @@ class Walk:
             self.late_refused,
             is_complete=not (self.queue or wrong),
         )
+
+
+def _cut(dag: Dag, attempts_max: int) -> Dag:
+    """Return a DAG whose steps are tried at most so often."""
+
+    def cut(retry: Retry) -> Retry:
+        return replace(retry, attempts=min(retry.attempts, attempts_max))
+
+    steps = (
+        replace(step, policy=replace(was, retry=cut(was.retry), undo_retry=cut(was.undo_retry)))
+        for step in dag.steps
+        for was in [step.policy]
+    )
+    return make_dag(dag.operation, dag.version, tuple(steps))
 
 
 def _end_of(state: State) -> str:

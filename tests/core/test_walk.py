@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sagas import CATALOG
 from sledsaga.check.drive import shape
 from sledsaga.check.explore import explore, stroll
 from sledsaga.check.moves import REAL, Bounds, Parts
@@ -23,6 +24,7 @@ from sledsaga.core import machine
 from sledsaga.core.dag import UNDO_KINDS, Dag, Plan, Policy
 from sledsaga.core.define import Lock, Retry
 from sledsaga.core.endings import conclude
+from sledsaga.core.plan import plan
 from sledsaga.core.ready import ready
 from sledsaga.engine.flights import judged
 from sledsaga.store.batch import lets_through
@@ -143,6 +145,18 @@ def test_locks_and_parking_are_sound() -> None:
     report = explore(planned, crashes=1, commands=1, parks=1, in_batches=True)
     assert report.breaches == ()
     assert report.ends == WAYS | {"abandoned", "paused", "parked"}
+
+
+def test_the_plan_of_a_real_operation_is_sound() -> None:
+    """A plan of the catalog is walked to the end, with its locks and policies, each step tried once."""
+    operation = next(each for each in CATALOG if each.name == "format-u2")
+    disk = {"vendor": "1b96", "model": "WUS4", "serial": "A0"}
+    planned = plan(operation, {"disk": disk, "pool_id": "11111111-1111-4111-8111-111111111111"})
+    report = explore(planned, crashes=2, attempts_max=1)
+    assert report.breaches == (), report
+    assert report.is_complete
+    assert report.ends == WAYS
+    assert explore(planned, attempts_max=2, states_max=2_000).states > report.states
 
 
 def test_a_saga_without_steps_is_sound() -> None:
