@@ -41,8 +41,12 @@ def difference(wanted: str, seen: str) -> str:
 
 
 def in_short(wanted: str, seen: str) -> str:
-    """Return the first lines that differ as one line, "" when none does: `+` is there, `-` is missing."""
+    """Return the lines that differ as one line, "" when none does: `+` is there, `-` is missing.
+
+    Lines that name a thing come first; of many only the first are told.
+    """
     lines = [line for line in difference(wanted, seen).splitlines()[2:] if line[0] in "+-"]
+    lines.sort(key=lambda line: '"name": ' not in line)
     told = ["".join((line[0], " ", line[1:].strip().rstrip(","))) for line in lines]
     more = [f"and {len(told) - TOLD} lines more"] if len(told) > TOLD else []
     return "; ".join([*told[:TOLD], *more])

@@ -39,12 +39,13 @@ def probe_truthful(sheet: Sheet) -> None:
         return
     asked = Asked(frozenset(probed))
     with sheet.trial() as trial, suppress(SledsagaError):  # what does not come to rest was not all asked
-        trial.run(trials.forward(), asked.of(trial, trials.forward()), limits=ONE_AT_A_TIME)
-        asked.compare_outputs(trial, trials.forward())
+        planned = trials.forward(trial)
+        trial.run(planned, asked.of(trial, planned), limits=ONE_AT_A_TIME)
+        asked.compare_outputs(trial, planned)
     back = Asked(frozenset(undoable))
     with sheet.trial() as trial, suppress(SledsagaError):
-        mischief = several(back.of(trial, trials.unwinding()), trials.failing())
-        trial.run(trials.unwinding(), mischief, limits=ONE_AT_A_TIME)
+        planned = trials.unwinding(trial)
+        trial.run(planned, several(back.of(trial, planned), trials.failing()), limits=ONE_AT_A_TIME)
     for path, moment in sheet.some(points):
         found = (back if moment == UNDONE else asked).reasons
         sheet.add(f"{path}: {moment}", found.get((path, moment), ""), reached=(path, moment) in found)

@@ -67,7 +67,7 @@ def actions_twice(sheet: Sheet) -> None:
     trials = sheet.trials
 
     def script(again: Again, trial: Trial) -> str:
-        view = trial.run(trials.forward(more=1), again.mischief)
+        view = trial.run(trials.forward(trial, more=1), again.mischief)
         return trials.succeeded(trial, view)
 
     _each_again(sheet, "do", trials.paths, script)
@@ -79,7 +79,7 @@ def undo_twice(sheet: Sheet) -> None:
     trials = sheet.trials
 
     def script(again: Again, trial: Trial) -> str:
-        view = trial.run(trials.unwinding(more=1), trials.failing(again.mischief))
+        view = trial.run(trials.unwinding(trial, more=1), trials.failing(again.mischief))
         return trials.undone(trial, view)
 
     _each_again(sheet, "undo", trials.undoable, script)
@@ -173,7 +173,7 @@ def fail_each_step(sheet: Sheet) -> None:
 
 
 def _failing(trials: Trials, fail: Fail, trial: Trial) -> tuple[bool, str]:
-    planned = variant.with_policy(variant.at_once(trials.late.plan), fail.path, retry=ONCE)
+    planned = variant.with_policy(variant.at_once(trials.ordered(trial).plan), fail.path, retry=ONCE)
     view = trial.run(planned, fail.mischief)
     dag = trials.late.plan.dag
     failed = [dag.steps[event.step].path for event in trial.events() if isinstance(event, ev.StepFailed)]
@@ -196,7 +196,7 @@ def undo_fails_each_step(sheet: Sheet) -> None:
 
 
 def _stuck(trials: Trials, fail: Fail, trial: Trial) -> tuple[bool, str]:
-    planned = variant.with_policy(trials.unwinding(), fail.path, undo_retry=ONCE)
+    planned = variant.with_policy(trials.unwinding(trial), fail.path, undo_retry=ONCE)
     mischief = trials.failing(fail.mischief)
     view = trial.run(planned, mischief)
     if not fail.failed:

@@ -73,9 +73,14 @@ class Site:
         return f"{self.path}, {self.direction}, change {self.number}: {self.text}"
 
     @property
-    def key(self) -> tuple[str, str, int]:
-        """What is the same in another trial."""
-        return self.path, self.direction, self.number
+    def key(self) -> tuple[str, str, int, str]:
+        """What is the same in another trial: which change of which step it is, and of what kind."""
+        return self.path, self.direction, self.number, self.kind
+
+    @property
+    def kind(self) -> str:
+        """The tool and its verb; what follows may be another word in each trial."""
+        return " ".join(self.text.removeprefix("pfexec ").split()[:2])
 
 
 def _nothing(*_about: object) -> None:
@@ -125,7 +130,7 @@ class Seen:
 
     steps: set[str] = field(default_factory=set)
     undos: set[str] = field(default_factory=set)
-    sites: dict[tuple[str, str, int], Site] = field(default_factory=dict)
+    sites: dict[tuple[str, str, int, str], Site] = field(default_factory=dict)
     writes: list[str] = field(default_factory=list)
     seconds: dict[tuple[str, str], float] = field(default_factory=dict)
 

@@ -107,13 +107,21 @@ class Trials:
         with begin(self.subject) as trial:
             yield trial
 
-    def forward(self, *, more: int = 0) -> Plan:
+    def forward(self, trial: Trial, *, more: int = 0) -> Plan:
         """Return the plan of a saga that is to succeed, its retries without waits."""
-        return variant.at_once(self.plan, more=more)
+        return variant.at_once(self._planned(trial), more=more)
 
-    def unwinding(self, *, more: int = 0) -> Plan:
+    def unwinding(self, trial: Trial, *, more: int = 0) -> Plan:
         """Return the plan of a saga that is to unwind at its end."""
-        return variant.at_once(self.late.unwinding(), more=more)
+        return variant.at_once(self.ordered(trial).unwinding(), more=more)
+
+    def ordered(self, trial: Trial) -> variant.Late:
+        """Return the plan whose last steps come after all that can be undone."""
+        return variant.late(self._planned(trial)) if callable(self.subject.params) else self.late
+
+    def _planned(self, trial: Trial) -> Plan:
+        """Plan for the trial's own params, when those are of its folder."""
+        return trial.plan() if callable(self.subject.params) else self.plan
 
     def failing(self, *mischief: Mischief) -> Mischief:
         """Return mischief to which the failure at the end is added."""
@@ -154,7 +162,7 @@ def trials_of(subject: Subject | Trials) -> Trials:
     if wrong:
         return made
     with begin(subject) as trial:
-        planned, mischief = made.unwinding(), fail_last(late)
+        planned, mischief = made.unwinding(trial), fail_last(late)
         made.wrong, made.unwound = _reference(trial, planned, mischief, state="undone", wanted=start.text)
     return made
 
@@ -180,11 +188,11 @@ def _ended(trial: Trial) -> Ended:
 
 def tally(trials: Trials, seen: Iterable[Seen], covers: Sequence[str]) -> tuple[Coverage, ...]:
     """Return what ran in some trials, of what there is: of `steps`, `ahead`, `undos`, `do`, `undo`."""
-    steps, undos, keys = set[str](), set[str](), set[tuple[str, str, int]]()
+    steps, undos, made = set[str](), set[str](), set[tuple[str, str, str]]()
     for one in seen:
         steps |= one.steps
         undos |= one.undos
-        keys |= one.sites.keys()
+        made |= {(site.path, site.direction, site.kind) for site in one.sites.values()}
     kinds = {"steps": trials.paths, "ahead": trials.late.ahead}
     found = [
         Coverage("steps", kinds[kind], frozenset(steps)) for kind in ("steps", "ahead") if kind in covers
@@ -192,8 +200,9 @@ def tally(trials: Trials, seen: Iterable[Seen], covers: Sequence[str]) -> tuple[
     if "undos" in covers:
         found.append(Coverage("undos", trials.undoable, frozenset(undos)))
     sites = [*(trials.do_sites if "do" in covers else ()), *(trials.undo_sites if "undo" in covers else ())]
-    ran = frozenset(str(site) for site in sites if site.key in keys)
-    return (*found, Coverage("commands", tuple(map(str, sites)), ran))
+    ran = frozenset(str(site) for site in sites if (site.path, site.direction, site.kind) in made)
+    found.append(Coverage("commands", tuple(map(str, sites)), ran))
+    return tuple(each for each in found if each.known)
 
 
 @dataclass(slots=True)

@@ -106,7 +106,7 @@ def _drops(writes: Sequence[str], direction: str, sites: Sequence[Site]) -> Iter
 
 
 def _dropped(trials: Trials, drop: Drop, trial: Trial, *, is_unwinding: bool) -> tuple[bool, str]:
-    planned = trials.unwinding() if is_unwinding else trials.forward()
+    planned = trials.unwinding(trial) if is_unwinding else trials.forward(trial)
     rest = trials.failing() if is_unwinding else NONE
     with suppress(LogUnavailable):
         trial.run(planned, several(drop.mischief, rest), limits=ONE_AT_A_TIME)
@@ -246,9 +246,9 @@ def _struck(
 ) -> SagaView:
     """Run a saga whose change is struck: one that unwinds when the change is an undo's."""
     if struck.site.direction == "undo":
-        planned = _limited(trials.unwinding(more=more), struck.site.path, policy)
+        planned = _limited(trials.unwinding(trial, more=more), struck.site.path, policy)
         return trial.run(planned, trials.failing(struck.mischief))
-    planned = trials.forward(more=more)
+    planned = trials.forward(trial, more=more)
     return trial.run(_limited(planned, struck.site.path, policy), struck.mischief)
 
 
