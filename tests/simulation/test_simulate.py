@@ -16,8 +16,8 @@ from tests.twins.loop import DropsAnEnd
 
 SEEDS, CHUNK, SAGAS = 200, 25, 100
 LARGE = {
-    10_001: 1000,
-    10_004: 1000,
+    10_001: 500,
+    10_004: 400,
     10_003: 3000,
 }  # one with a sled, one with its log in SQLite, one in memory
 

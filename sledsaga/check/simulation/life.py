@@ -77,11 +77,12 @@ class Life:
         self.executor.ask(message)
         self.wake(self.world.dice.random() * 0.01)
 
-    def stop(self, *, now: bool) -> None:
-        """Tell it to stop, in good order."""
-        self.is_stopping = True
-        self.executor.ask(Stop(now=now))
-        self.wake(0.0)
+    def stop(self, *, now: bool, leave: bool = False) -> None:
+        """Tell it to stop, in good order, and perhaps to leave behind what runs."""
+        if not self.is_dead:
+            self.is_stopping = True
+            self.executor.ask(Stop(now=now, leave=leave))
+            self.wake(0.0)
 
     def wake(self, delay_s: float) -> None:
         """Have a turn made, no later than in so many seconds."""
@@ -140,7 +141,7 @@ class Life:
 
     def _answered(self, reply: Future[Any]) -> None:
         heard = self.asked.pop(reply, None)
-        if heard is None:
+        if heard is None or reply.cancelled():
             return
         error = reply.exception()
         if error is None:

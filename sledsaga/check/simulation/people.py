@@ -154,7 +154,10 @@ class People:
     def _wait(self, saga: str) -> None:
         life = self._somebody()
         if life is not None:
-            self._ask(life, Wait(saga, Future()), partial(self._waited, saga))
+            asked = Wait(saga, Future())
+            self._ask(life, asked, partial(self._waited, saga))
+            if happens(self.world.dice, 0.3):
+                self.world.later(self.world.dice.random(), asked.reply.cancel)
 
     def _waited(self, saga: str, answer: object, _error: SledsagaError | None) -> None:
         self.world.count["waits"] += 1

@@ -184,7 +184,7 @@ class World:
         elif happens(self.dice, self.weather.orderly):
             self.note(f"{life.name} is told to stop")
             life.stop(now=happens(self.dice, 0.5))
-            self.later(GRACE_S, life.crash)
+            self.later(GRACE_S, lambda: life.stop(now=True, leave=True))
         elif happens(self.dice, 0.5):
             life.crash()
         else:
