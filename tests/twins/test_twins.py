@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.twins import loop, machine
+from tests.twins import loop, machine, store
 from tests.twins.twin import Twin
 
-TWINS: tuple[Twin, ...] = (*machine.TWINS, *loop.TWINS)
+TWINS: tuple[Twin, ...] = (*machine.TWINS, *loop.TWINS, *store.TWINS)
 
 
 @pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.name)
@@ -17,6 +17,7 @@ def test_a_twin_is_caught(twin: Twin) -> None:
 
 
 def test_there_are_many_different_twins() -> None:
-    """No mistake is counted twice, and there are at least twenty."""
+    """No mistake is counted twice; there are at least twenty, and some in each part of the product."""
     assert len({twin.name for twin in TWINS}) == len({twin.breaks for twin in TWINS}) == len(TWINS)
     assert len(TWINS) >= 20
+    assert min(len(part.TWINS) for part in (machine, store, loop)) >= 5
