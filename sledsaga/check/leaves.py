@@ -13,6 +13,7 @@ from typing import Any, Final
 
 TOLD: Final = 4
 """How many changed lines a sentence names; the others are counted."""
+BRACKETS: Final = ("{", "}", "[", "]")
 
 
 @contextmanager
@@ -46,6 +47,7 @@ def in_short(wanted: str, seen: str) -> str:
     Lines that name a thing come first; of many only the first are told.
     """
     lines = [line for line in difference(wanted, seen).splitlines()[2:] if line[0] in "+-"]
+    lines = [line for line in lines if not line.rstrip(",").endswith(BRACKETS)] or lines
     lines.sort(key=lambda line: '"name": ' not in line)
     told = ["".join((line[0], " ", line[1:].strip().rstrip(","))) for line in lines]
     more = [f"and {len(told) - TOLD} lines more"] if len(told) > TOLD else []

@@ -63,7 +63,7 @@ class Row:
     @property
     def total(self) -> int:
         """How many points there are, tried or not."""
-        return len(self.points) if self.of is None else self.of
+        return max(len(self.points), self.of or 0)
 
     @property
     def reached(self) -> int:
