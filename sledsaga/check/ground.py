@@ -65,11 +65,15 @@ class Trial:
         """Return all that is there as one text, given the picture of the sled."""
         subject, folder = self.ground.subject, self.task.folder
         beside = subject.snapshot(folder) if subject.snapshot else files_below(folder, without=(SLED,))
-        return text_of({"sled": sled, "beside": beside}).replace(str(folder), "FOLDER")
+        return self._plain(text_of({"sled": sled, "beside": beside}))
+
+    def _plain(self, text: str) -> str:
+        """Return a text as it is in every trial: without the name of this one's folder."""
+        return text.replace(str(self.task.folder), "FOLDER")
 
     def end(self, ran: Ran) -> End:
         """Return how the trial ended, as the last process tells it."""
-        return End(ran.state, self.seen(ran.picture), ran.error or ran.why)
+        return End(ran.state, self.seen(ran.picture), self._plain(ran.error or ran.why))
 
     def now(self, ran: Ran | None = None) -> End:
         """Return how things stand now: what was done to the sled since the last process is seen."""
@@ -110,6 +114,14 @@ class Ground:
             return trial.now().seen
 
 
+@contextmanager
+def temporary() -> Iterator[Path]:
+    """Give a folder for trials: in memory, unless TMPDIR says where; it is removed afterwards."""
+    memory = MEMORY if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="sledsaga-", dir=memory) as folder:
+        yield Path(folder)
+
+
 class Grounds:
     """So many grounds of one subject at a time. Use as a context manager."""
 
@@ -119,14 +131,16 @@ class Grounds:
         self._jobs = jobs
         self._stack = ExitStack()
         self._all: list[Ground] = []
+        self._pool: ThreadPoolExecutor | None = None
         self._free: SimpleQueue[Ground] = SimpleQueue()
 
     def __enter__(self) -> Self:
         """Make a folder for all trials, and the processes that children come from."""
         place, saga = place_of(self._subject.operation), new_id()
         with ExitStack() as stack:
-            memory = MEMORY if os.access(MEMORY, os.W_OK) else None
-            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sledsaga-", dir=memory)))
+            home = stack.enter_context(temporary())
+            self._pool = pool = ThreadPoolExecutor(self._jobs)
+            stack.callback(pool.shutdown, cancel_futures=True)  # when their processes have ended
             for _ in range(self._jobs):
                 nest = stack.enter_context(Nest(place, patience_s=self._subject.patience_s))
                 self._all.append(Ground(self._subject, nest, home, saga))
@@ -143,14 +157,10 @@ class Grounds:
 
     def each(self, act: Callable[[Ground, Thing], Result], things: Iterable[Thing]) -> Iterator[Result]:
         """Yield what `act` makes of each thing, in order; as many at a time as there are grounds."""
-        if self._jobs == 1:
+        if self._pool is None or self._jobs == 1:
             yield from (self.on_one(act, thing) for thing in things)
             return
-        pool = ThreadPoolExecutor(self._jobs)
-        try:
-            yield from pool.map(lambda thing: self.on_one(act, thing), things)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        yield from self._pool.map(lambda thing: self.on_one(act, thing), things)
 
     @property
     def one(self) -> Ground:

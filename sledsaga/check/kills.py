@@ -17,6 +17,7 @@ Rules
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import pickle
@@ -34,7 +35,10 @@ from sledsaga.errors import SledsagaError, UsageError
 
 __all__ = ["Kill", "Nest", "Passing", "Ran", "Task", "preload"]
 CONTEXT: Final = multiprocessing.get_context("forkserver")
+ENDING: Final = {signal.SIGTERM}
 PATIENCE_S: Final = 120.0
+LOADED: Final = ("sledsaga.check.kills", "sledsaga.store.sql")
+CONTEXT.set_forkserver_preload([*LOADED])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,8 @@ class Ran:
 
 
 def preload(modules: Iterable[str] = ()) -> None:
-    """Name modules that nests find loaded; it is heard before the first nest of this process is made."""
-    CONTEXT.set_forkserver_preload(["sledsaga.check.kills", *modules])
+    """Name more modules that nests find loaded; it is heard before the first nest of this process is made."""
+    CONTEXT.set_forkserver_preload([*LOADED, *modules])
 
 
 class Nest:
@@ -90,11 +94,11 @@ class Nest:
             raise SledsagaError("the process that makes the children has ended") from error
 
     def close(self) -> None:
-        """End the process, and with it the child that it has."""
-        self._pipe.close()
+        """End the process, and with it the child that it has; who waits for it is told."""
         if self._process.is_alive():
             self._process.terminate()
             self._process.join()
+        self._pipe.close()
 
     def __enter__(self) -> Self:
         """Return the nest."""
@@ -133,6 +137,7 @@ def _load_all(place: Place) -> str:
     try:
         load(place)
         child.warm_up()
+        gc.freeze()  # what is there now is shared with all children, as long as nobody touches it
     except UsageError as error:
         return str(error)
     return ""
@@ -140,20 +145,26 @@ def _load_all(place: Place) -> str:
 
 def _run_child(place: Place, task: Task, kill: Kill | None, patience_s: float) -> Ran:
     reading, writing = os.pipe()
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # not between the fork and knowing whom to end
     pid = os.fork()
     if not pid:
+        os.close(reading)
         _be_child(place, task, kill, end=writing, patience_s=patience_s)
     os.close(writing)
     signal.signal(signal.SIGTERM, lambda *_: _end_with(pid))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     with os.fdopen(reading, "rb") as stream:
         said = stream.read()
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # once it is waited for, its id may be another's
     _, status = os.waitpid(pid, 0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     return _told(said, os.waitstatus_to_exitcode(status), patience_s)
 
 
 def _end_with(pid: int) -> NoReturn:
     os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
     os._exit(0)
 
 
@@ -173,6 +184,7 @@ def _be_child(place: Place, task: Task, kill: Kill | None, *, end: int, patience
     """Drive the saga, tell the nest how that ended, and end: nothing of the nest's own is cleaned up here."""
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         signal.setitimer(signal.ITIMER_REAL, patience_s)  # its signal ends this process
         try:
             body = child.run(load(place), task, kill)

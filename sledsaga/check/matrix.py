@@ -50,7 +50,7 @@ AFTER: Final = ("after-append", "after-command", "after-do", "after-undo")
 NOTHING: Final = {
     "kill_at_appends": "nothing is written",
     "kill_at_commands": "no change of a sled is made",
-    "kill_at_calls": "each call is surrounded by appends, and changes of a sled tell more",
+    "kill_at_calls": "appends and changes of the sled tell more",
     TWICE: "no process that recovers passes a point",
     RANDOM: "no random moment was asked for",
 }

@@ -14,7 +14,7 @@ PIPE_CLOSED: Final = 141  # what a shell says of a program that wrote to a close
 
 MEANINGS: Final[dict[int, str]] = {
     OK: "done; the saga succeeded",
-    ERROR: "something went wrong; the saga was abandoned",
+    ERROR: "something went wrong; the saga was abandoned; a check failed",
     USAGE: "what was asked for cannot be",
     3: "not authorised",
     4: "not found",
