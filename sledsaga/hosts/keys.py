@@ -82,7 +82,8 @@ def parse_secrets(data: bytes) -> Secrets:
         document = json.loads(data)
         by_epoch = {int(epoch): bytes.fromhex(text) for epoch, text in document["secrets"].items()}
         rack_id = str(document["rack_id"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+        rack_id.encode()  # it goes into every key, and a lone surrogate cannot
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         by_epoch, rack_id = {}, ""
     if (
         not by_epoch

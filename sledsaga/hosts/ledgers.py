@@ -96,7 +96,7 @@ def parse_copy(data: bytes) -> int:
     """Return the generation that a copy carries. Raises Unparsable."""
     try:
         document = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unparsable(f"no JSON ({error})") from error
     generation = document.get("generation") if isinstance(document, dict) else None
     if type(generation) is not int or generation < 0:

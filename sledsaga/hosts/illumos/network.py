@@ -16,6 +16,7 @@ from sledsaga.hosts.names import LinkName
 
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 _OBJECT = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,29}[0-9]/[A-Za-z][A-Za-z0-9]{0,31}")
+_MTU = re.compile(r"[0-9]{1,9}")
 _COLON = re.compile(r"(?<!\\):")
 
 
@@ -143,8 +144,8 @@ def parse_vnics(text: str) -> dict[str, Vnic]:
 
 def parse_mtu(text: str) -> int:
     """Read one MTU in bytes. Raises Unparsable."""
-    if not text.strip().isdecimal():
-        raise Unparsable(f"dladm show-linkprop printed {text!r}; expected an mtu in bytes")
+    if not _MTU.fullmatch(text.strip()):
+        raise Unparsable(f"dladm show-linkprop printed {text[:80]!r}; expected an mtu in bytes")
     return int(text)
 
 

@@ -20,6 +20,8 @@ from sledsaga.hosts.answer import changes, looks
 from sledsaga.hosts.host import HostCommand
 from sledsaga.hosts.names import LinkName, ZoneName, zfs_name
 
+NO_ATTRIBUTE = re.compile(r"|No (?:such )?attr resources?\.")
+"""What zonecfg may say when a zone has none, beside nothing."""
 TAG_ATTRIBUTE = "sledsaga-saga"
 FINGERPRINT_ATTRIBUTE = "sledsaga-config"
 PRIVILEGES = ("default", "dtrace_proc", "dtrace_user")
@@ -105,6 +107,8 @@ def parse_attributes(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     name, is_attribute = None, False
     for line in text.splitlines():
+        if ":" not in line and not NO_ATTRIBUTE.fullmatch(line.strip()):
+            raise Unparsable(f"zonecfg info attr printed {line[:80]!r}; expected names and values by a colon")
         if not line[:1].isspace():
             name, is_attribute = None, line.strip() == "attr:"
         key, _, value = line.strip().partition(":")

@@ -72,7 +72,7 @@ def _dataset(name: str, rows: Rows) -> Dataset:
             used=int(rows["used"][0]),
             referenced=int(_value(rows, "referenced") or rows["used"][0]),
             compression=rows["compression"][0],
-            is_mounted=rows["mounted"][0] == "yes",
+            is_mounted=_is_mounted(rows["mounted"][0]),
             id=UUID(text) if (text := _own(rows, ID)) else None,
             saga=_own(rows, TAG),
             epoch=int(text) if (text := _own(rows, EPOCH)) else None,
@@ -87,6 +87,13 @@ def _dataset(name: str, rows: Rows) -> Dataset:
         )
     except ValueError as error:
         raise Unparsable(f"zfs get printed a value of {name} that cannot be: {error}") from error
+
+
+def _is_mounted(word: str) -> bool:
+    """Say whether a dataset is mounted; a volume, `-`, never is."""
+    if word not in ("yes", "no", "-"):
+        raise ValueError(f"mounted is {word!r}")
+    return word == "yes"
 
 
 def _value(rows: Rows, key: str) -> str | None:
@@ -115,4 +122,7 @@ def parse_mounts(text: str) -> dict[str, str]:
         raise Unparsable(
             f"zfs list printed {text!r}; expected name, mountpoint and mounted by tab in each line"
         )
-    return {mountpoint: name for name, mountpoint, mounted in rows if mounted == "yes"}
+    try:
+        return {mountpoint: name for name, mountpoint, mounted in rows if _is_mounted(mounted)}
+    except ValueError as error:
+        raise Unparsable(f"zfs list printed a line that cannot be: {error}; expected yes, no or -") from error
