@@ -52,6 +52,30 @@ succeeded in attempt 2: sled-7 has ticket T-1
   PUT /sled-7, the key ends in /ticket
   PUT /sled-7, the key ends in /ticket
 """,
+    "05_prove_it.py": """\
+journal v1 is proven: False
+  actions_twice: 1 of 2
+    not at: journal: do twice
+  fail_each_step: 4 of 4
+  undo_twice: 1 of 1
+  undo_fails_each_step: 2 of 2
+  crash_each_point: 9 of 10
+    not at: forward, before write 2 of the log
+  probe_truthful: 0 of 0, no step has a probe
+  lost_reply_each_command: 0 of 0, the operation changes no sled
+  slow_each_command: 0 of 0, the operation changes no sled
+  cut_each_command: 0 of 0, the operation changes no sled
+journal v2 is proven: True
+  actions_twice: 2 of 2
+  fail_each_step: 4 of 4
+  undo_twice: 1 of 1
+  undo_fails_each_step: 2 of 2
+  crash_each_point: 10 of 10
+  probe_truthful: 0 of 0, no step has a probe
+  lost_reply_each_command: 0 of 0, the operation changes no sled
+  slow_each_command: 0 of 0, the operation changes no sled
+  cut_each_command: 0 of 0, the operation changes no sled
+""",
 }
 
 
