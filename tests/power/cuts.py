@@ -27,7 +27,7 @@ from tests.power.workload import Batch, Picture, difference, look, make_batches,
 
 LOG: Final = "log.db"
 STRANGER: Final = 900_000_000  # the number of a saga that no batch has
-STARTED: Final = "it was read after a start"
+STARTS: Final = "a start has begun"
 Open = Callable[[Path], Store]
 
 
@@ -91,6 +91,7 @@ class Client:
 
     def _reopen(self) -> None:
         assert self._connect is not None
+        self._note(STARTS)
         with connecting_by(self._connect):
             self._store = self.open(self.folder / LOG)
         found = look(self._store)
@@ -98,7 +99,7 @@ class Client:
         assert not told, f"after {self.troubles}: {told}"
         self.done = next(n for n in self.known if self.pictures[n] == found)
         self.known = (self.done,)
-        self._note(STARTED)
+        self._note("it was read after a start")
 
     def _suffer(self, error: LogUnavailable) -> None:
         self.troubles.append(str(error))

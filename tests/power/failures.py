@@ -18,7 +18,7 @@ from typing import Final
 
 from sledsaga.errors import SledsagaError
 from sledsaga.store.sql import SqlStore
-from tests.power.cuts import LOG, STARTED, Client, Open, chosen_places, cuts, judge_cut, judge_log
+from tests.power.cuts import LOG, STARTS, Client, Open, chosen_places, cuts, judge_cut, judge_log
 from tests.power.disk import Synced, disk_after
 from tests.power.vfs import Fault, Trouble, lay_out
 from tests.power.workload import make_batches
@@ -74,7 +74,7 @@ class Run:
         lay_out(disk_after(entries).now(), folder)
         told = judge_log(folder / LOG, found[-1:])
         dark = next((n for n, one in enumerate(entries) if isinstance(one, Synced) and one.failed), 0)
-        start = next((n for n in range(dark, len(entries)) if STARTED in str(entries[n])), len(entries))
+        start = next((n for n in range(dark, len(entries)) if STARTS in str(entries[n])), len(entries))
         places = [since + place for place in chosen_places(len(entries) - since, self.cuts, len(entries))]
         early, late = [n for n in places if n <= start], [n for n in places if n > start]
         every = chain(cuts(client.tape, early), cuts(client.tape, late, forgets=False))
