@@ -37,7 +37,7 @@ PAIR = {"a": "", "b": ""}
 CAMPAIGNS = (
     ("--steps=4", "--crashes=2", "--mixed"),
     ("--steps=4", "--crashes=2", "--commands=1", "--batches"),
-    ("--steps=4", "--crashes=1", "--commands=1", "--mixed", "--batches"),
+    ("--steps=3", "--crashes=1", "--commands=1", "--mixed"),
     ("--steps=3", "--crashes=1", "--commands=2"),
     ("--steps=3", "--crashes=1", "--commands=1", "--parks=1", "--locks"),
     ("--steps=3", "--crashes=2", "--attempts=2", "--undo-attempts=2"),
@@ -78,6 +78,7 @@ def test_every_dag_is_sound_with_retries(needs: dict[str, str]) -> None:
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("needs", WIDE, ids=arrows)
 def test_wide_dags_are_sound_with_retries(needs: dict[str, str]) -> None:
     """The same holds of the widest DAGs of 4 steps."""
@@ -86,6 +87,7 @@ def test_wide_dags_are_sound_with_retries(needs: dict[str, str]) -> None:
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("needs", shapes(5), ids=arrows)
 def test_every_dag_of_five_is_sound(needs: dict[str, str]) -> None:
     """Whatever its steps do, with two crashes between any events, a saga of 5 steps keeps every rule."""
@@ -95,6 +97,7 @@ def test_every_dag_of_five_is_sound(needs: dict[str, str]) -> None:
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("more", CAMPAIGNS, ids=" ".join)
 def test_more_of_everything_is_sound(more: tuple[str, ...]) -> None:
     """Every mix of undo kinds, more commands, claims that park, locks and retries break no rule."""
