@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -105,7 +105,7 @@ class Watch:
     kill: Kill | None
     mischief: Mischief = NONE
     passed: list[Passing] = field(default_factory=list)
-    written: list[str] = field(default_factory=list)
+    written: list[tuple[Recorded, ...]] = field(default_factory=list)
     _counts: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _over: bool = False
@@ -129,11 +129,9 @@ class Watch:
         """Return what is told of each change that a step makes."""
         return lambda command: self.passing(point, step, _short(" ".join(command.argv)))
 
-    def telling(self, dag: Dag) -> Callable[[str, tuple[Recorded, ...]], None]:
-        """Return what is told of each append."""
-        return lambda _saga, events: self.written.append(
-            _short(", ".join(_event(dag, one) for one in events))
-        )
+    def writing(self, _saga: str, events: tuple[Recorded, ...]) -> None:
+        """Be told of an append."""
+        self.written.append(events)
 
     def begin(self) -> None:
         """Die later, if that was asked for."""
@@ -150,14 +148,15 @@ class Watch:
         if not self._over:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def passings(self) -> tuple[Passing, ...]:
+    def passings(self, dag: Dag) -> tuple[Passing, ...]:
         """Return all that was passed, appends with what they wrote."""
-        return tuple(self._named(one) for one in self.passed)
-
-    def _named(self, one: Passing) -> Passing:
-        if one.point not in APPENDS or one.number > len(self.written):
-            return one
-        return Passing(one.point, one.number, "", self.written[one.number - 1])
+        names = [_short(", ".join(_event(dag, one) for one in events)) for events in self.written]
+        return tuple(
+            replace(one, what=names[one.number - 1])
+            if one.point in APPENDS and one.number <= len(names)
+            else one
+            for one in self.passed
+        )
 
 
 def _short(text: str) -> str:
@@ -172,24 +171,22 @@ def _event(dag: Dag, recorded: Recorded) -> str:
 
 def run(operation: Operation, task: Task, kill: Kill | None = None) -> dict[str, Any]:
     """Drive a saga to rest, be it new or in the log; return how it ended, as the fields of a `kills.Ran`."""
-    planned = plan(operation, task.params)
-    late = variant.late(planned)
-    watch = Watch(kill, fail_last(late) if task.unwinds else NONE)
+    late = variant.late(plan(operation, task.params)) if task.unwinds else None
+    watch = Watch(kill, fail_last(late) if late else NONE)
     with ExitStack() as stack:
         sim = _opened(task, stack)
         stack.enter_context(OsLock.acquire(task.log, executor=f"trial {os.getpid()}"))
         store = open_store(f"sqlite:///{task.log}")
-        if task.unwinds:
-            planned = variant.at_once(late.unwinding())
-            _record(store, task, planned)
+        if late is not None:
+            _record(store, task, variant.at_once(late.unwinding()))
         engine = stack.enter_context(_engine(operation, task, store, watch, sim=sim))
-        engine.subscribe(watch.telling(planned.dag))
+        engine.subscribe(watch.writing)
         seconds = _drive(engine, operation, task, watch)
         view = engine.view(task.saga)
         return {
             "state": view.state,
             "picture": None if sim is None else picture_of(sim),
-            "passings": watch.passings(),
+            "passings": watch.passings(store.plan(task.saga).dag),
             "why": told(view),
             "seconds": seconds,
         }
@@ -251,9 +248,14 @@ def warm_up() -> None:
         "warm-up", version=1, params=Nothing, steps=[step(_look, name="look", undo=no_undo("it looks"))]
     )
     with tempfile.TemporaryDirectory() as home:
-        folder = Path(home)
+        folder, saga = Path(home), new_id()
         SimSled.create(folder / SLED).close()
-        run(trifle, Task(folder, folder / "log.db", {}, new_id()))
+        for unwinds in (False, True):
+            for _ in ("anew", "again"):
+                run(trifle, Task(folder, folder / f"{unwinds}.db", {}, saga, unwinds))
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join()  # a child of a process with more than one thread may wait for ever
 
 
 class Nothing(Model):

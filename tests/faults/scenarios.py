@@ -11,6 +11,7 @@ from sledsaga.check.ground import Grounds
 from sledsaga.check.subject import Subject
 from sledsaga.core.define import Operation
 from sledsaga.hosts.sim import DiskSpec, SimSled
+from tests.sagas.conftest import HASHES, NAMES, document
 
 POOL_ID = "11111111-1111-4111-8111-111111111111"
 POOL = f"oxp_{POOL_ID}"
@@ -39,6 +40,10 @@ SCENARIOS: Final[dict[str, tuple[str, dict[str, Any], str]]] = {
 }
 
 
+APPLY: Final = "apply"
+"""A sled's config with four zones on two disks: hundreds of points, so only some of them are tried."""
+
+
 def operation_of(name: str) -> Operation:
     """Return an operation of the catalog."""
     return next(each for each in sagas.CATALOG if each.name == name)
@@ -46,12 +51,14 @@ def operation_of(name: str) -> Operation:
 
 def subject_of(home: Path, name: str) -> Subject:
     """Return a scenario, its sled in a folder that is for all of them."""
+    if name == APPLY:
+        return Subject(operation_of("apply-sled-config"), document(), sled_of(home, "wide"))
     operation, params, kind = SCENARIOS[name]
     return Subject(operation_of(operation), params, sled_of(home, kind))
 
 
 def sled_of(home: Path, kind: str) -> Path:
-    """Return a sled whose disk is blank, has a pool without datasets (bare), or is formatted."""
+    """Return a sled: its disk blank, with a pool and no datasets (bare), formatted; or two blank ones (wide)."""
     path = home / kind
     if path.exists():
         return path
@@ -60,6 +67,13 @@ def sled_of(home: Path, kind: str) -> Path:
         with Grounds(subject) as grounds, grounds.one.trial() as trial:
             assert trial.run().state == "succeeded"
             shutil.copytree(trial.sled, path)
+        return path
+    if kind == "wide":
+        disks = [DiskSpec(DISK["vendor"], DISK["model"], serial) for serial in ("A0", "A1")]
+        artifacts = dict.fromkeys(HASHES, b"image")
+        SimSled.init_from_disks(
+            path, disks, images=dict.fromkeys(NAMES, b"image"), artifacts=artifacts
+        ).close()
         return path
     disk = DiskSpec(DISK["vendor"], DISK["model"], DISK["serial"], pool=POOL if kind == "bare" else "")
     SimSled.init_from_disks(path, [disk], images={"cockroachdb": b"image"}).close()

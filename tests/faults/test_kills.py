@@ -47,7 +47,7 @@ def kill_and_recover(ground: Ground, seed: int, kills: int) -> None:
 def test_some_kills(production: Subject) -> None:
     """Whenever the process is killed, the next one makes of the sled what an untroubled one makes of it."""
     with Grounds(production) as grounds:
-        kill_and_recover(grounds.one, seed=4711, kills=8)
+        kill_and_recover(grounds.one, seed=4711, kills=5)
 
 
 @pytest.mark.campaign

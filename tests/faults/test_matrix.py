@@ -14,9 +14,10 @@ from sledsaga.check.report import Row
 from sledsaga.check.subject import Subject
 from sledsaga.engine.crashpoints import COMMANDS
 from sledsaga.hosts.sim import SimSled
-from tests.faults.scenarios import SCENARIOS
+from tests.faults.scenarios import APPLY, SCENARIOS
 
-EVERY_TIME = ("format", "crdb-on-blank-disk", "datasets-best-effort")
+EVERY_TIME = {"format": 1, "crdb-on-blank-disk": 4, "datasets-best-effort": 1}
+"""Which point in how many is tried by each run of the tests; the campaign tries all."""
 SINGLE = tuple(name for name in CHECKS if not name.startswith((TWICE, RANDOM)))
 """One kill a trial, at every point."""
 DOUBLE = (TWICE, f"{TWICE}{UNWINDING}", RANDOM, f"{RANDOM}{UNWINDING}")
@@ -25,20 +26,20 @@ DOUBLE = (TWICE, f"{TWICE}{UNWINDING}", RANDOM, f"{RANDOM}{UNWINDING}")
 def told(row: Row) -> str:
     """Return a row in one line, with what went wrong."""
     failures = [f"{point.name}: {point.why}" for point in row.failures]
-    return f"{row.check} {row.passed}/{len(row.points)} {row.seconds:.1f} s {failures}"
+    return f"{row.check} {row.passed}/{len(row.points)} of {row.total} {row.seconds:.1f} s {failures}"
 
 
-@pytest.mark.parametrize("name", EVERY_TIME)
-def test_killed_at_every_point(subjects: Callable[[str], Subject], name: str) -> None:
+@pytest.mark.parametrize(("name", "every"), EVERY_TIME.items())
+def test_killed_at_every_point(subjects: Callable[[str], Subject], name: str, every: int) -> None:
     """Wherever the process is killed, the next one makes the good end, or all as it was if a step failed."""
-    rows = real_kills(subjects(name), only=SINGLE, extent=Extent(strict=True))
+    rows = real_kills(subjects(name), only=SINGLE, extent=Extent(every=every, strict=True))
     assert [told(row) for row in rows if not row.ok] == []
     assert all(row.points for row in rows if "calls" not in row.check)
 
 
 def test_killed_twice_here_and_there(subjects: Callable[[str], Subject]) -> None:
     """When the one that recovers is killed as well, or anyone at any moment, the end is one of the two."""
-    rows = real_kills(subjects("format"), only=DOUBLE, extent=Extent(every=6, moments=5, strict=True))
+    rows = real_kills(subjects("format"), only=DOUBLE, extent=Extent(every=8, moments=4, strict=True))
     assert [told(row) for row in rows if not row.ok or not row.points] == []
 
 
@@ -62,10 +63,12 @@ def test_every_change_is_a_point(
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("check", [name for name in CHECKS if "calls" not in name])
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", [*SCENARIOS, APPLY])
 def test_the_whole_matrix(subjects: Callable[[str], Subject], name: str, check: str) -> None:
     """The same for every scenario and row, and on the way forward of sagas that fail in the end."""
-    extent = Extent(moments=25, strict=True, whole=not check.startswith(TWICE))
+    is_twice = check.startswith(TWICE)
+    every = {APPLY: 25 if is_twice else 6}.get(name, 1)
+    extent = Extent(every=every, moments=25, strict=True, whole=not is_twice)
     [row] = real_kills(subjects(name), only=[check], extent=extent)
     print(f"{name}: {told(row)}")  # noqa: T201 - the campaign's figures
     assert row.ok, told(row)

@@ -123,7 +123,7 @@ def strike(subject: Subject, place: Path, action: str, *, fails: bool = False, f
 
 
 @pytest.mark.parametrize("action", ["error", "reply_lost"])
-@pytest.mark.parametrize("name", ["format", "crdb-on-blank-disk", "datasets", "datasets-best-effort"])
+@pytest.mark.parametrize("name", ["format", "datasets", "datasets-best-effort"])
 def test_a_fault_at_any_change(
     subjects: Callable[[str], Subject], name: str, action: str, tmp_path: Path
 ) -> None:
@@ -135,7 +135,7 @@ def test_a_fault_at_any_change(
 @pytest.mark.parametrize("action", ["hang", "hang_after"])
 def test_no_answer_to_any_change(subjects: Callable[[str], Subject], action: str, tmp_path: Path) -> None:
     """Whichever change is never answered, before or after it was done, the saga makes one of its two ends."""
-    strike(subjects("crdb-on-blank-disk"), tmp_path / "sled", action)
+    strike(subjects("datasets"), tmp_path / "sled", action)
 
 
 @pytest.mark.campaign
