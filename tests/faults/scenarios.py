@@ -58,7 +58,7 @@ def subject_of(home: Path, name: str) -> Subject:
 
 
 def sled_of(home: Path, kind: str) -> Path:
-    """Return a sled: its disk blank, with a pool and no datasets (bare), formatted; or two blank ones (wide)."""
+    """Return a sled: its disk blank, with a bare pool, or formatted; or two disks, both blank (wide)."""
     path = home / kind
     if path.exists():
         return path
