@@ -189,18 +189,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _many(first: int, seeds: int, *, sagas: int, jobs: int) -> int:
-    began, total = time.monotonic(), Counter[str]()
+    began, total, whole = time.monotonic(), Counter[str](), hashlib.sha256()
     for done, run in enumerate(_runs(range(first, first + seeds), sagas, jobs), 1):
         total.update(run.count)
         if run.breach:
             sys.stdout.write("\n".join((*run.transcript, f"seed {run.seed}: {run.breach}", run.again, "")))
             return 1
-        if seeds == 1:
-            sys.stdout.write(f"seed {run.seed}: {run.digest}\n")
+        whole.update(run.digest.encode())
         seconds = time.monotonic() - began
         if done % 100 == 0 or done == seeds:
             sys.stdout.write(f"{done} seeds, {done / seconds:.2f} a second; {_sum(total, seconds)}\n")
             sys.stdout.flush()
+    sys.stdout.write(f"digest {whole.hexdigest()}\n")
     return 0
 
 

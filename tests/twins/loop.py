@@ -197,17 +197,43 @@ class ForgetsThoseWhoWait(Executor):
             self.books.waiting.discard(saga)
 
 
+class KeepsWhoIsNot(Executor):
+    def __init__(self, *parts: Any, **more: Any) -> None:
+        super().__init__(*parts, **more)
+        self.books.backlog = Clinging(self.books.store, self.books.step_aside, self.clock)
+
+
+class Clinging(Backlog):
+    def drop(self, saga: str) -> None:
+        """Keep it."""
+
+
+class TellsSubscribersFirst(Executor):
+    def _advance(self) -> None:
+        super()._advance()
+        for live in self.books.touched.values():
+            for tell in self.books.subscribers if live.pending else ():
+                tell(live.id, tuple(live.pending))
+
+
+class OverlooksNewKeys(Executor):
+    def _request(self, message: Any) -> None:
+        super()._request(message)
+        self.books.new_keys.clear()
+
+
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """A broken executor, what it does wrong, and what is said of it, in one of these ways."""
+    """A broken executor, what it does wrong, what is said of it (one of these), and from where to look."""
 
     executor: Callable[..., Executor]
     breaks: str
     says: Sequence[str]
+    first: int = 0
 
     def catch(self) -> str:
         """Live through worlds until one shows it."""
-        for seed in range(SEEDS):
+        for seed in range(self.first, self.first + SEEDS):
             run = simulate(seed, sagas=SAGAS, parts=Parts(executor=self.executor))
             if run.breach:
                 assert any(text in run.breach for text in self.says), run.breach
@@ -229,12 +255,12 @@ PLANTS = (
     ),
     Plant(ForgetsOne, "one saga in sixteen is not taken over after a crash", ("neither ends, nor goes on",)),
     Plant(
-        HearsNoLoss, "a saga that another executor claimed is driven on", ("is called; what the log says",)
+        HearsNoLoss, "a saga that another executor claimed is driven on", ("is called; what", "was told what")
     ),
     Plant(
         SwallowsTrouble,
         "a write that failed is taken for one that succeeded",
-        ("is not in the log", "is called"),
+        ("is not in the log", "is called", "was told what"),
     ),
     Plant(FreesTwice, "the room of a call is freed twice", ("its limit is", "the limits are")),
     Plant(NeverFrees, "the room of a call is not freed", ("neither ends, nor goes on",)),
@@ -268,6 +294,13 @@ PLANTS = (
     ),
     Plant(
         ForgetsThoseWhoWait, "a saga that waits for a resource is forgotten", ("neither ends, nor goes on",)
+    ),
+    Plant(KeepsWhoIsNot, "a saga that came not to be is looked for", ("failed by itself",), first=227),
+    Plant(TellsSubscribersFirst, "subscribers are told before the write", ("a subscriber was told",)),
+    Plant(
+        OverlooksNewKeys,
+        "a key that was new in this very turn is overlooked",
+        ("failed by itself", "was refused"),
     ),
 )
 TWINS = tuple(Twin(f"loop: {one.executor.__name__}", one.breaks, one.catch) for one in PLANTS)

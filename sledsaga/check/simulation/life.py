@@ -184,8 +184,8 @@ class Life:
 
     def _hear(self, saga: str, events: tuple[Recorded, ...]) -> None:
         """Take what subscribers are told, which must be in the log; break down now and then."""
-        log = self.world.shadow.sagas[saga].log
-        if log[events[0].seq - 1 : events[-1].seq] != list(events):
+        told = self.world.shadow.sagas.get(saga)
+        if told is None or told.log[events[0].seq - 1 : events[-1].seq] != list(events):
             self.world.blame(saga, "a subscriber was told what is not in the log")
         if happens(self.world.dice, 0.01):
             raise ValueError("a subscriber breaks down")

@@ -76,7 +76,7 @@ class People:
                 wish.own_id = self._id()
         self.wishes.append(wish)
         is_impatient = bool(wish.key or wish.own_id) and happens(dice, 0.1)
-        for _ in range(1 + is_impatient):
+        for _ in range(3 if is_impatient else 1):
             self._submit(wish)
 
     def _params(self, number: int) -> Order:
@@ -117,7 +117,7 @@ class People:
         lives = [life for life in self.world.lives if not life.is_dead]
         if not lives:
             return None
-        return self.world.dice.choice(lives) if happens(self.world.dice, 0.3) else lives[-1]
+        return self.world.dice.choice(lives) if happens(self.world.dice, 0.5) else lives[-1]
 
     def _ask(self, life: Life, message: Any, heard: Callable[..., None]) -> None:  # noqa: ANN401 - any with a reply
         self.asked += 1

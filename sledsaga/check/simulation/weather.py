@@ -51,7 +51,7 @@ def draw(dice: Random, *, is_sql: bool, has_sled: bool) -> Weather:
         read_trouble=dice.choice((0.0, 0.0002, 0.002)),
         step_trouble=dice.choice((0.05, 0.15, 0.35)),
         slow_write=dice.choice((0.0, 0.02)),
-        orderly=dice.choice((0.1, 0.5)),
+        orderly=dice.choice((0.1, 0.5, 0.9)),
         overlap=0.0 if has_sled else dice.choice((0.0, 0.3, 0.6)),
         command=dice.choice((0.1, 0.6)),
         limits=limits,
