@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sledsaga.check.checks import CHECKS, check
     from sledsaga.check.leaves import files_below, leaves_nothing
+    from sledsaga.check.matrix import Extent, real_kills
     from sledsaga.check.probes import probe_truthful
     from sledsaga.check.render import to_html, to_text
     from sledsaga.check.report import Coverage, Point, Report, Row
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "CHECKS": "checks",
     "Coverage": "report",
+    "Extent": "matrix",
     "Point": "report",
     "Report": "report",
     "Row": "report",
@@ -41,6 +43,7 @@ _HOMES = {
     "leaves_nothing": "leaves",
     "lost_reply_each_command": "troubles",
     "probe_truthful": "probes",
+    "real_kills": "matrix",
     "slow_each_command": "troubles",
     "to_html": "render",
     "to_text": "render",
@@ -51,6 +54,7 @@ _HOMES = {
 __all__ = [
     "CHECKS",
     "Coverage",
+    "Extent",
     "Point",
     "Report",
     "Row",
@@ -64,6 +68,7 @@ __all__ = [
     "leaves_nothing",
     "lost_reply_each_command",
     "probe_truthful",
+    "real_kills",
     "slow_each_command",
     "to_html",
     "to_text",

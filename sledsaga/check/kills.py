@@ -22,7 +22,8 @@ import multiprocessing
 import os
 import pickle
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -35,7 +36,6 @@ from sledsaga.errors import SledsagaError, UsageError
 
 __all__ = ["Kill", "Nest", "Passing", "Ran", "Task", "preload"]
 CONTEXT: Final = multiprocessing.get_context("forkserver")
-ENDING: Final = {signal.SIGTERM}
 PATIENCE_S: Final = 120.0
 LOADED: Final = ("sledsaga.check.kills", "sledsaga.store.sql")
 CONTEXT.set_forkserver_preload([*LOADED])
@@ -71,7 +71,8 @@ class Nest:
         self._pipe = ours
         self._process = CONTEXT.Process(target=_serve, args=(theirs, place, patience_s), daemon=True)
         try:
-            self._process.start()
+            with _unheard(signal.SIGINT):  # until the process says itself that it does not listen
+                self._process.start()
             theirs.close()
             problem = self._answer()
         except BaseException:
@@ -111,9 +112,20 @@ class Nest:
         self.close()
 
 
+@contextmanager
+def _unheard(number: signal.Signals) -> Iterator[None]:
+    """Keep a signal back, also from what is started meanwhile."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _serve(pipe: Connection, place: Place, patience_s: float) -> None:
     """Be a nest: fork a child for each request, until whoever asks has gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a person's Ctrl-C is for whoever asks, who then closes
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     _fall_silent()
     problem = _load_all(place)
     pipe.send(problem)
@@ -145,20 +157,18 @@ def _load_all(place: Place) -> str:
 
 def _run_child(place: Place, task: Task, kill: Kill | None, patience_s: float) -> Ran:
     reading, writing = os.pipe()
-    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # not between the fork and knowing whom to end
-    pid = os.fork()
-    if not pid:
-        os.close(reading)
-        _be_child(place, task, kill, end=writing, patience_s=patience_s)
+    with _unheard(signal.SIGTERM):  # until it is known whom to end
+        pid = os.fork()
+        if not pid:
+            os.close(reading)
+            _be_child(place, task, kill, end=writing, patience_s=patience_s)
+        signal.signal(signal.SIGTERM, lambda *_: _end_with(pid))
     os.close(writing)
-    signal.signal(signal.SIGTERM, lambda *_: _end_with(pid))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     with os.fdopen(reading, "rb") as stream:
         said = stream.read()
-    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # once it is waited for, its id may be another's
-    _, status = os.waitpid(pid, 0)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    with _unheard(signal.SIGTERM):  # once it was waited for, its id may be another's
+        _, status = os.waitpid(pid, 0)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     return _told(said, os.waitstatus_to_exitcode(status), patience_s)
 
 
@@ -184,7 +194,7 @@ def _be_child(place: Place, task: Task, kill: Kill | None, *, end: int, patience
     """Drive the saga, tell the nest how that ended, and end: nothing of the nest's own is cleaned up here."""
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         signal.setitimer(signal.ITIMER_REAL, patience_s)  # its signal ends this process
         try:
             body = child.run(load(place), task, kill)

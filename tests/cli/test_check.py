@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -179,18 +180,28 @@ def test_the_sled_is_left_as_it_was(line: Line, place: Any) -> None:
     assert files_below(place.path / "sled") == before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_leaves_nothing(place: Any, number: int) -> None:
-    """Ctrl-C ends every process that was started and removes every folder, with one line and 130."""
+@pytest.mark.parametrize(
+    "end", [lambda pid: os.killpg(pid, signal.SIGINT), lambda pid: os.kill(pid, signal.SIGTERM)]
+)
+def test_an_interrupt_leaves_nothing(place: Any, end: Callable[[int], None]) -> None:
+    """Ctrl-C, which all processes of a terminal hear, ends all and removes all, with one line and 130."""
     (place.path / "tmp").mkdir()
     (place.path / "gate").touch()
     words = ("check", "endless", "-p", "gate=gate", "--only", "kill_at_calls")
-    process = place.start(*words, TMPDIR=str(place.path / "tmp"))
+    process = subprocess.Popen(
+        [*place.program, *words],
+        cwd=place.path,
+        env=place.env(TMPDIR=str(place.path / "tmp")),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
     letters = place.path / "letters"
     while not any(letters.iterdir()):
         assert process.poll() is None
     (place.path / "gate").unlink()
-    process.send_signal(number)
+    end(process.pid)
     out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out, err) == (130, "", "sledsaga: interrupted\n")
     assert list((place.path / "tmp").iterdir()) == []
