@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -37,6 +38,7 @@ DEFAULTS: tuple[tuple[str, int | None, str | None], ...] = (
     ("debug", DEBUG_QUOTA, "gzip-9"),
 )
 """What every data pool has, named in the document or not: kind, quota in bytes, compression."""
+PORT, PORT_MAX = re.compile(r"[1-9][0-9]{0,4}"), 65_535
 ADDRESS_FIELDS = ("address", "internal_address", "http_address")
 
 
@@ -251,6 +253,8 @@ def _address(zone: _Zone) -> tuple[str, int]:
     text = next((each for field in ADDRESS_FIELDS if (each := getattr(zone.zone_type, field))), "")
     host, _, port = text.rpartition(":")
     try:
+        if not PORT.fullmatch(port) or int(port) > PORT_MAX:
+            raise ValueError(port)  # noqa: TRY301 - told below, with what a wrong address is told
         return str(ipaddress.ip_address(host.strip("[]"))), int(port)
     except ValueError as error:
         raise InvalidParams(
@@ -294,7 +298,7 @@ def _refuse_twice(what: str, names: Sequence[object]) -> None:
 
 def _first(error: ValidationError) -> str:
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = ".".join(map(_printable, first["loc"]))
     if first["loc"][-1:] == ("type",) and first["type"] == "literal_error":
         return (
             f"sled config: {where}: {first['input']!r} is not known; expected one of {', '.join(ZONE_TYPES)}"
@@ -307,10 +311,16 @@ def _first(error: ValidationError) -> str:
 
 def _keys(document: Document) -> str:
     shown = [
-        f"{key} ({type(value).__name__})"
+        f"{_printable(key)} ({type(value).__name__})"
         for key, value in sorted(document.items(), key=lambda one: str(one[0]))
     ]
     return ", ".join(shown[:12]) or "none"
+
+
+def _printable(key: object) -> str:
+    """Return a key as it is, or quoted where it would break the line, or a terminal."""
+    text = str(key)
+    return text[:80] if text.isprintable() else repr(text[:80])
 
 
 def _listed(keys: Iterable[str]) -> str:
