@@ -50,6 +50,82 @@ def test_an_event_is_read_back_equal(event: e.Event) -> None:
     (row.data or "").encode()
 
 
+# What undecodable bytes become in Python, and beyond. (Two halves that make a pair are one letter in JSON.)
+LONE = st.text(st.characters(min_codepoint=0xDC80, max_codepoint=0xE010), max_size=4)
+EXTREMES = st.recursive(
+    st.sampled_from(
+        [0.1, -0.0, 5e-324, 1.7976931348623157e308, 2**63, -(10**4000), "\x00", "\U0010ffff", "\u2028"]
+    )
+    | LONE,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(LONE, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(EXTREMES, LONE, st.integers(0, 2**70), st.floats(allow_nan=False, allow_infinity=False))
+def test_extremes_are_read_back_equal(output: Any, text: str, number: int, at: float) -> None:
+    """Lone surrogates, huge numbers and the smallest ones come back as they went in, and as UTF-8."""
+    for event in (
+        e.StepSucceeded(0, output),
+        e.StepSkipped(0, output, text, text),
+        e.StepStarted(number, number),
+        e.StepDeferred(0, text, at),
+        e.Claimed(text),
+    ):
+        row = to_row(event)
+        assert (
+            from_row(EventRow(row.type, row.step, (row.data or "").encode().decode()), saga="s", seq=1)
+            == event
+        )
+        assert repr(from_row(row, saga="s", seq=1)) == repr(event)  # 0.0 equals -0.0, but is another number
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@given(EXTREMES)
+def test_no_number_hides_in_an_output(bad: float, output: Any) -> None:
+    """NaN and infinity are refused however deep they stand."""
+    hiding: list[e.Json] = [[bad], {"a": [output, {"b": bad}]}, [output, bad]]
+    for hidden in hiding:
+        with pytest.raises(UsageError, match="cannot be stored as JSON"):
+            to_row(e.StepSucceeded(0, hidden))
+
+
+@pytest.mark.parametrize("depth", [1, 100, 900, 1_000, 100_000])
+def test_an_output_is_stored_at_a_depth_at_which_it_is_read(depth: int) -> None:
+    """What is nested too deeply to be read back is refused, whatever its depth; the rest is read back."""
+    output: Any = None
+    for _ in range(depth):
+        output = [output]
+    try:
+        row = to_row(e.StepSucceeded(0, output))
+    except UsageError:
+        assert depth > 100
+    else:
+        read = from_row(row, saga="s", seq=1)
+        assert isinstance(read, e.StepSucceeded)
+        assert to_row(read) == row
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(list(CODES)) | st.text(max_size=4),
+    st.none() | st.integers(),
+    st.none() | st.text() | JSON.map(json.dumps) | st.lists(JSON, max_size=4).map(json.dumps),
+)
+def test_any_row_is_an_event_or_corrupt(type_: str, step: int | None, data: str | None) -> None:
+    """Any columns at all are an event that is written as it was read, or LogCorrupt."""
+    try:
+        event = from_row(EventRow(type_, step, data), saga="s", seq=1)
+    except LogCorrupt:
+        return
+    except UsageError:
+        pytest.fail("only LogCorrupt is told of a row")
+    again = to_row(event)
+    assert from_row(again, saga="s", seq=1) == event
+    assert (again.type, again.step) == (type_, step)
+
+
 def test_a_row_is_compact() -> None:
     """A row holds the step apart and no blanks, and text as itself."""
     assert to_row(e.StepSucceeded(3, {"ü": [1, 2]})) == ("step-succeeded", 3, '[{"ü":[1,2]}]')
