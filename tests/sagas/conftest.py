@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 import sagas
-from sledsaga.core.commands import Command
 from sledsaga.core.define import ONCE, Operation, Step
 from sledsaga.core.view import SagaView
 from sledsaga.engine.catalog import Catalog
@@ -53,19 +52,14 @@ class Lab:
     runs: int = 0
     views: list[SagaView] = field(default_factory=list)
 
-    def run(
-        self, name: str, params: Mapping[str, Any], *, change: Change | None = None, retry_undo: bool = False
-    ) -> SagaView:
-        """Run an operation to rest, each step changed; then tell it to retry its undos when asked to."""
+    def run(self, name: str, params: Mapping[str, Any], *, change: Change | None = None) -> SagaView:
+        """Run an operation to rest, each step changed."""
         operation = changed(operation_of(name), change)
         with Engine(MemoryStore(), Catalog([operation]), sled=self.sled) as engine:
             self.runs += 1
             saga = engine.submit(name, params, id=SAGA.format(self.runs)).id
             view = engine.wait(saga, SOON_S)
             self.views.append(view)
-            if retry_undo:
-                engine.command(saga, Command("retry-undo", "test", "mended"))
-                view = engine.wait(saga, SOON_S)
         return view
 
     def sled(self, context: Context) -> Sled:

@@ -6,7 +6,9 @@ the campaign takes every point of every scenario.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +17,7 @@ import pytest
 import sagas
 from sledsaga.check import CHECKS, Row, Subject, to_text
 from sledsaga.check.report import Report
+from sledsaga.hosts.sim.document import disks_of, make_sled
 
 SCENARIOS: Final = {
     "format-u2": ("format-u2", "format", "blank"),
@@ -29,12 +32,14 @@ BIG: Final = ("apply-sled-config", "apply-sled-config again")
 EVERY: Final = {
     "fail_each_step": (1, 9),
     "undo_fails_each_step": (2, 18),
-    "crash_each_point": (4, 61),
-    "lost_reply_each_command": (4, 31),
-    "slow_each_command": (5, 41),
-    "cut_each_command": (4, 61),
+    "crash_each_point": (7, 97),
+    "lost_reply_each_command": (4, 41),
+    "slow_each_command": (6, 61),
+    "cut_each_command": (7, 97),
 }
 """One point in how many is tried, of small and of big operations; the other checks need a saga or two."""
+
+PRODUCTION: Final = 40
 
 
 def params_of(name: str, library: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +74,7 @@ def subject_of(name: str, sleds: Callable[[str], Path], library: dict[str, Any])
         library["operation_of"](operation),
         params,
         sleds(kind),
-        good_enough=lambda seen, wanted, before: is_good_enough(params, seen, wanted, before),
+        good_enough=functools.partial(is_good_enough, params),
     )
 
 
@@ -112,6 +117,23 @@ def test_an_operation_passes_each_check_at_every_point(
     row = request.getfixturevalue(check)(subject)
     assert row.total == len(row.points)
     print(to_text(Report(scenario, 1, (row,), row.coverage)))  # noqa: T201 - the campaign's figures
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_production_document_passes_each_check(
+    request: pytest.FixtureRequest,
+    production: dict[str, Any],
+    library: dict[str, Any],
+    check: str,
+    tmp_path: Path,
+) -> None:
+    """A real sled's config, on a sled with its disks, at a good number of its points."""
+    make_sled(tmp_path / "sled", disks_of(production), production).close()
+    subject = Subject(library["operation_of"]("apply-sled-config"), production, tmp_path / "sled")
+    subject = replace(subject, good_enough=functools.partial(is_good_enough, production))
+    row = request.getfixturevalue(check)(subject, every=PRODUCTION if check in EVERY else 1)
+    print(to_text(Report("production", 1, (row,), row.coverage)))  # noqa: T201 - the campaign's figures
 
 
 def test_a_second_saga_changes_nothing(
