@@ -65,7 +65,7 @@ class Extent:
 
     `strict` asks of a saga that is to succeed that it does so after a kill, and of one that is to fail that
     it is undone; otherwise each may come to either end. `whole` also kills sagas that are to fail on their
-    way forward.
+    way forward (once; what they do there is what those do that succeed).
     """
 
     every: int = 1
@@ -83,12 +83,14 @@ ALL: Final = Extent()
 class Way:
     """A saga without kills, that succeeds or unwinds: what it passed, and which ends there may be.
 
-    `changes` says whether it changes the sled.
+    `changes` says whether it changes the sled; `own` is what only this way passes: that of one that unwinds
+    begins when its last step has failed.
     """
 
     unwinds: bool
     changes: bool
     passings: tuple[Passing, ...]
+    own: tuple[Passing, ...]
     ends: dict[str, str]
     seconds: float
     wrong: str = ""
@@ -180,7 +182,7 @@ class Matrix:
     def _second_shots(self, way: Way) -> tuple[list[Shot], int]:
         """Return trials with two kills; the total is estimated, for what is left out was not recovered."""
         points = tuple(point for point in AFTER if point in way.points)
-        firsts = way.killable(points)
+        firsts = [each for each in way.killable(points) if each in way.own]
         some = thinned(firsts, self.extent.every)
         shots = [
             Shot(f"{first}, then {second}", (first.kill, second.kill))
@@ -248,6 +250,7 @@ def _ways(ground: Ground, extent: Extent) -> tuple[Way, Way]:
         unwinds=False,
         changes=changes,
         passings=ran.passings,
+        own=ran.passings,
         ends=good if extent.strict else good | undone,
         seconds=ran.seconds,
         wrong=wrong(there, good),
@@ -256,6 +259,7 @@ def _ways(ground: Ground, extent: Extent) -> tuple[Way, Way]:
         unwinds=True,
         changes=changes,
         passings=ran_back.passings if extent.whole else _undoing(ran_back.passings),
+        own=_undoing(ran_back.passings),
         ends=undone if extent.strict else good | undone,
         seconds=ran_back.seconds,
         wrong=forward.wrong or wrong(back, undone),

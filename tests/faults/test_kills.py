@@ -15,7 +15,7 @@ from sledsaga.check.ground import Ground, Grounds
 from sledsaga.check.subject import Subject
 
 KILLS_IN_ALL = 200
-SEEDS = 20
+SEEDS = 10
 THREADS = 16
 
 
