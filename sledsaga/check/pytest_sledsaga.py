@@ -4,7 +4,8 @@
         fail_each_step(operation=FORMAT, params={...}, sled=simulated_sled(disks=["A0"]))
 
 A fixture that is named after a check takes a `Subject`, or the parts of one by name, and `every`; it returns
-the check's `Row`, and raises AssertionError that tells each point at which the operation failed.
+the check's `Row`, and raises AssertionError that tells each point at which the operation failed. Given the
+same `Subject` in several tests, it finds out once what the trials are compared with.
 `check_operation` makes all checks, or those named by `only`, and returns the `Report`. `leaves_nothing` is
 the comparison that they make, for tests of other kinds.
 
@@ -28,11 +29,14 @@ if TYPE_CHECKING:
 
     from sledsaga.check.report import Report, Row
     from sledsaga.check.subject import Subject
+    from sledsaga.check.trials import Trials
     from sledsaga.core.define import Operation
     from sledsaga.hosts.sim import DiskSpec
 
 PROPERTY = "sledsaga"
 SWITCH = "sledsaga-matrix"
+TRIALS = pytest.StashKey["dict[int, Trials]"]()
+"""Trials by the id of their subject, which they keep, so that no other object can get that id."""
 DISK = ("1b96", "WUS4")
 """Vendor and model of a disk that is named by its serial only."""
 
@@ -130,7 +134,7 @@ def _prove(
 
     __tracebackhide__ = True
     subject = _subject(subject, parts)
-    row = CHECKS[name](subject, every=every)
+    row = CHECKS[name](_trials(request.config, subject), every=every)
     operation = f"{subject.operation.name} v{subject.operation.version}"
     _note(request, operation, row)
     _demand(operation, [row])
@@ -146,6 +150,16 @@ def _subject(subject: Subject | None, parts: dict[str, Any]) -> Subject:
         msg = f"give a subject or its parts, not both; got a subject and {', '.join(parts)}"
         raise TypeError(msg)
     return subject
+
+
+def _trials(config: pytest.Config, subject: Subject) -> Trials:
+    """Return the trials of a subject: what they are compared with is made once for the same object."""
+    from sledsaga.check.trials import trials_of
+
+    known = config.stash.setdefault(TRIALS, {})
+    if id(subject) not in known:
+        known[id(subject)] = trials_of(subject)
+    return known[id(subject)]
 
 
 def _note(request: pytest.FixtureRequest, operation: str, row: Row) -> None:

@@ -83,9 +83,15 @@ def scenario(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+def subjects(sleds: Callable[[str], Path], library: dict[str, Any]) -> Callable[[str], Subject]:
+    """Return the subject of a scenario, the same one each time."""
+    return functools.cache(lambda name: subject_of(name, sleds, library))
+
+
 @pytest.fixture
-def subject(scenario: str, sleds: Callable[[str], Path], library: dict[str, Any]) -> Subject:
-    return subject_of(scenario, sleds, library)
+def subject(scenario: str, subjects: Callable[[str], Subject]) -> Subject:
+    return subjects(scenario)
 
 
 def test_every_operation_has_a_scenario() -> None:
