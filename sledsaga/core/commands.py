@@ -131,7 +131,7 @@ def _steps(state: State, command: Command) -> tuple[int, ...]:
     if not _fits(state, command.verb, step):
         fitting = ", ".join(state.dag.steps[i].path for i in sorted(_fitting(state, command.verb)))
         stands = f"step {command.step}, which is {state.status[step]}"
-        msg = f"{command.verb} does not fit {stands}; it fits: {fitting or 'no step'}"
+        msg = f"{command.verb} does not fit {stands}; it fits: {fitting}"
         raise Refused(msg)
     return (step,)
 

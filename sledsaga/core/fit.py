@@ -68,8 +68,4 @@ def _classes_fit(given: Any, wanted: Any) -> bool:  # noqa: ANN401 - annotations
 
 
 def _args_fit(given: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:
-    if not given or not wanted or len(given) != len(wanted):
-        return True
-    return all(
-        one is ... or other is ... or fits(one, other) for one, other in zip(given, wanted, strict=True)
-    )
+    return len(given) != len(wanted) or all(map(fits, given, wanted))  # what is no type, such as `...`, fits

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 from pydantic import BaseModel, ValidationError
@@ -239,4 +239,4 @@ def _source(wire: Wire, returns: dict[str, Any]) -> str:
 
 
 def _shown(hint: Any) -> str:  # noqa: ANN401 - annotations are of any kind
-    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)
+    return hint.__name__ if isinstance(hint, type) else str(hint)

@@ -167,6 +167,29 @@ def test_an_output_of_another_type_is_refused() -> None:
         disk.encode({"name": 1})
 
 
+def test_functions_that_were_never_seen_are_bound_whole() -> None:
+    """Nothing that was bound before helps: functions, colours, arguments and outputs come from the code."""
+
+    def weigh(params: Params) -> Disk: ...  # type: ignore[empty-body]  # it is only bound
+
+    async def unweigh(params: Params, output: Disk | None) -> None: ...
+
+    async def is_weighed(ctx: Any) -> Present: ...  # type: ignore[empty-body]  # the same
+
+    one = bound(step(weigh, undo=unweigh, probe=is_weighed)).steps[0]
+    assert one.undo is not None
+    assert one.probe is not None
+    assert (one.do.call, one.undo.call, one.probe.call) == (weigh, unweigh, is_weighed)
+    assert (one.do.is_async, one.undo.is_async, one.probe.is_async) == (False, True, True)
+    assert one.do.arguments({"params": {"size": 3}}) == {"params": Params(size=3)}
+    whole = Disk(name="x", made=datetime(2026, 1, 2, tzinfo=UTC))
+    assert one.decode(one.encode(whole)) == whole
+    with pytest.raises(PydanticSerializationError, match="Expected"):
+        one.encode({"name": 1})
+    bare = bound(step(weigh, undo=no_undo("-"))).steps[0]
+    assert (bare.undo, bare.probe) == (None, None)
+
+
 def test_any_output_is_taken_where_nothing_is_said() -> None:
     """Without an annotation, or with Any, an output is stored as JSON and read back as that."""
 

@@ -124,6 +124,7 @@ def test_a_fan_in_fits(given: list[Any], wanted: Any) -> None:
         ([int, str], list[int]),
         ([int], int),
         ([int], dict[str, int]),
+        ([int], set[int]),
         ([int, int], tuple[int]),
         ([int, str], tuple[int, int]),
         ([Animal], list[Dog] | None),
