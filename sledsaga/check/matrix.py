@@ -184,18 +184,17 @@ class Matrix:
         points = tuple(point for point in AFTER if point in way.points)
         firsts = [each for each in way.killable(points) if each in way.own]
         some = thinned(firsts, self.extent.every)
-        shots = [
-            Shot(f"{first}, then {second}", (first.kill, second.kill))
-            for first in some
-            for second in _seconds(self._recovery(way, first), points)
-        ]
+        shots = [shot for first in some for shot in _second_shots(first, self._recovery(way, first), points)]
         return shots, len(shots) * len(firsts) // max(1, len(some))
 
-    def _recovery(self, way: Way, first: Passing) -> tuple[Passing, ...]:
-        """Return what the process passes that recovers after a kill; it was seen, or is looked at now."""
+    def _recovery(self, way: Way, first: Passing) -> tuple[Passing, ...] | None:
+        """Return what the process passes that recovers after a kill; None when the kill did not come.
+
+        It was seen when the kill was tried alone, or is looked at now.
+        """
         if (way.unwinds, first.kill) not in self.recoveries:
             self.grounds.on_one(partial(self._try, way), Shot(str(first), (first.kill,)))
-        return self.recoveries.get((way.unwinds, first.kill), ())
+        return self.recoveries.get((way.unwinds, first.kill))
 
     def _try(self, way: Way, ground: Ground, shot: Shot) -> Point:
         """Kill and recover; a moment at which the saga was over already is tried again, sooner."""
@@ -221,9 +220,16 @@ class Matrix:
         return Point(shot.name, reached=True, passed=not why, why=why)
 
 
-def _seconds(recovery: Sequence[Passing], points: Sequence[str]) -> Iterator[Passing]:
+def _second_shots(
+    first: Passing, recovery: Sequence[Passing] | None, points: Sequence[str]
+) -> Iterator[Shot]:
+    """Yield the trials that kill again after a first kill; one that did not come is to be told of."""
+    if recovery is None:
+        yield Shot(str(first), (first.kill,))
+        return
     passed = [each for each in recovery if each.point in points]
-    return (passed[number - 1] for number in SECOND if number <= len(passed))
+    for second in (passed[number - 1] for number in SECOND if number <= len(passed)):
+        yield Shot(f"{first}, then {second}", (first.kill, second.kill))
 
 
 def _moments(way: Way, extent: Extent) -> Iterator[Shot]:
