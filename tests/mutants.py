@@ -7,6 +7,7 @@ test notices must stand in `docs/mutants.md`, with the reason why nobody can not
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -49,12 +50,12 @@ def change(name: str) -> str:
 
 
 def main() -> int:
-    """Return how many mutants survived without being explained."""
-    explained = EXPLAINED.read_text()
+    """Return 1 when a mutant survived without being explained, else 0."""
+    explained = re.findall(r"^\| (\w+) \| `(.+?)` \|", EXPLAINED.read_text(), re.MULTILINE)
     unknown = 0
     for name in list(survivors()):
-        line = change(name)
-        if f"`{line}`" not in explained:
+        line, file = change(name), name.split(".")[2]
+        if not any(file == known and part in line for known, part in explained):
             unknown += 1
             sys.stdout.write(f"{name} survived and is not explained: {line}\n")
     return min(unknown, 1)

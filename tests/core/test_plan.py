@@ -239,6 +239,7 @@ def test_params_that_hold_themselves_are_refused() -> None:
 def test_too_many_steps_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A plan above the limit of steps is refused when it is made."""
     monkeypatch.setattr(planning, "STEPS_MAX", 3)
+    assert len(plan(op(*(one(f"s{i}") for i in range(3)))).dag.steps) == 3
     with pytest.raises(TooLarge, match="has 4 steps; at most 3"):
         plan(op(*(one(f"s{i}") for i in range(4))))
 
