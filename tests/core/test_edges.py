@@ -30,7 +30,7 @@ from sledsaga.core.define import (
     shared,
     step,
 )
-from sledsaga.core.endings import ERROR_CHARS_MAX, Failed, conclude
+from sledsaga.core.endings import ERROR_CHARS_MAX, Failed, Succeeded, conclude
 from sledsaga.core.expand import expand
 from sledsaga.core.machine import new_state, replay
 from sledsaga.core.plan import PARAMS_BYTES_MAX, check_params, plan
@@ -112,6 +112,27 @@ def test_a_state_has_no_locks_unless_it_is_said() -> None:
     assert replay(CHAIN, log).has_locks is False
     assert replay(CHAIN, log, has_locks=True).has_locks is True
     assert replay(CHAIN, log).created_at == 5.0
+
+
+def test_all_that_a_released_join_bares_is_taken_up() -> None:
+    """Of two steps below a join that has nothing to undo, one that has an undo is undone."""
+    for kinds in ({"b": "none", "c": "none"}, {"a": "none", "c": "none"}):
+        saga = claimed(shape({"a": "", "b": "", "c": "a b"}, undo=kinds))  # type: ignore[arg-type]  # kinds of undo
+        saga.settle()
+        for path in "ab":
+            saga.end(path, Succeeded(1))
+        saga.end("c", Failed("no"))
+        assert saga.running == [f"undo {path}" for path in "ab" if path not in kinds]
+
+
+def test_what_is_released_waits_for_nothing() -> None:
+    """A step without undo that waited for its next attempt is let go when the saga unwinds."""
+    saga = told(
+        claimed(shape({"a": ""}, undo={"a": "none"})), ev.StepStarted(0, 1), ev.StepDeferred(0, "", 9.0)
+    )
+    saga.tell(ev.CancelRequested("x", "y"))
+    assert (saga.state.next_at, saga.state.backing_off) == ({}, [])
+    assert ready(saga.state, 0.0) == Ready((ev.Ended("undone"),), {}, None, None)
 
 
 @pytest.mark.parametrize("length", [ERROR_CHARS_MAX - 1, ERROR_CHARS_MAX, ERROR_CHARS_MAX + 1])
