@@ -130,7 +130,7 @@ def _functions(do: object, undo: object, probe: object) -> BoundStep:
 
 
 def _bound(step: Step) -> BoundStep:
-    return _functions(step.do, step.undo if callable(step.undo) else None, step.probe)
+    return _functions(step.do, step.undo, step.probe)
 
 
 def _function(call: Callable[..., Any]) -> Function:
