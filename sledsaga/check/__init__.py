@@ -11,15 +11,15 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sledsaga.check.checks import CHECKS, check
+    from sledsaga.check.kills.matrix import Extent, real_kills
     from sledsaga.check.leaves import files_below, leaves_nothing
-    from sledsaga.check.matrix import Extent, real_kills
-    from sledsaga.check.probes import probe_truthful
     from sledsaga.check.render import to_html, to_text
     from sledsaga.check.report import Coverage, Point, Report, Row
     from sledsaga.check.subject import Subject
-    from sledsaga.check.suite import actions_twice, fail_each_step, undo_fails_each_step, undo_twice
-    from sledsaga.check.troubles import (
+    from sledsaga.check.trials.checks import CHECKS, check
+    from sledsaga.check.trials.probes import probe_truthful
+    from sledsaga.check.trials.suite import actions_twice, fail_each_step, undo_fails_each_step, undo_twice
+    from sledsaga.check.trials.troubles import (
         crash_each_point,
         cut_each_command,
         lost_reply_each_command,
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "CHECKS": "checks",
+    "CHECKS": "trials.checks",
     "Coverage": "report",
-    "Extent": "matrix",
+    "Extent": "kills.matrix",
     "Point": "report",
     "Report": "report",
     "Row": "report",
     "Subject": "subject",
-    "actions_twice": "suite",
-    "check": "checks",
-    "crash_each_point": "troubles",
-    "cut_each_command": "troubles",
-    "fail_each_step": "suite",
+    "actions_twice": "trials.suite",
+    "check": "trials.checks",
+    "crash_each_point": "trials.troubles",
+    "cut_each_command": "trials.troubles",
+    "fail_each_step": "trials.suite",
     "files_below": "leaves",
     "leaves_nothing": "leaves",
-    "lost_reply_each_command": "troubles",
-    "probe_truthful": "probes",
-    "real_kills": "matrix",
-    "slow_each_command": "troubles",
+    "lost_reply_each_command": "trials.troubles",
+    "probe_truthful": "trials.probes",
+    "real_kills": "kills.matrix",
+    "slow_each_command": "trials.troubles",
     "to_html": "render",
     "to_text": "render",
-    "undo_fails_each_step": "suite",
-    "undo_twice": "suite",
+    "undo_fails_each_step": "trials.suite",
+    "undo_twice": "trials.suite",
 }
 
 __all__ = [

@@ -21,9 +21,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from sledsaga.check.moves import REAL, Bounds, Move, Parts
-from sledsaga.check.symmetry import Fold, Key, fold_of
-from sledsaga.check.world import World, begin
+from sledsaga.check.walk.moves import REAL, Bounds, Move, Parts
+from sledsaga.check.walk.symmetry import Fold, Key, fold_of
+from sledsaga.check.walk.world import World, begin
 from sledsaga.core.commands import VERBS, Verb
 from sledsaga.core.dag import Dag, Plan, make_dag
 from sledsaga.core.define import Retry
@@ -213,6 +213,6 @@ def _end_of(state: State) -> str:
 if __name__ == "__main__":
     import sys
 
-    from sledsaga.check.table import main
+    from sledsaga.check.walk.table import main
 
     sys.exit(main(sys.argv[1:]))

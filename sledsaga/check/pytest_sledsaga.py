@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sledsaga.check.report import Report, Row
     from sledsaga.check.subject import Subject
-    from sledsaga.check.trials import Trials
+    from sledsaga.check.trials.series import Trials
     from sledsaga.core.define import Operation
     from sledsaga.hosts.sim import DiskSpec
 
@@ -74,7 +74,7 @@ def check_operation(request: pytest.FixtureRequest) -> Callable[..., Report]:
         every: int = 1,
         **parts: Any,  # noqa: ANN401 - the fields of a subject
     ) -> Report:
-        from sledsaga.check.checks import check as check_all
+        from sledsaga.check.trials.checks import check as check_all
 
         __tracebackhide__ = True
         report = check_all(_subject(subject, parts), only=only, every=every)
@@ -109,7 +109,7 @@ def simulated_sled(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Pa
         artifacts: Mapping[str, bytes] | None = None,
         after: Iterable[tuple[Operation, Mapping[str, Any]]] = (),
     ) -> Path:
-        from sledsaga.check.trial import prepare
+        from sledsaga.check.trials.trial import prepare
         from sledsaga.hosts.sim import DiskSpec, SimSled
 
         path = tmp_path_factory.mktemp("sled") / "sled"
@@ -130,7 +130,7 @@ def _prove(
     every: int = 1,
     **parts: Any,  # noqa: ANN401 - the fields of a subject
 ) -> Row:
-    from sledsaga.check.checks import CHECKS
+    from sledsaga.check.trials.checks import CHECKS
 
     __tracebackhide__ = True
     subject = _subject(subject, parts)
@@ -154,7 +154,7 @@ def _subject(subject: Subject | None, parts: dict[str, Any]) -> Subject:
 
 def _trials(config: pytest.Config, subject: Subject) -> Trials:
     """Return the trials of a subject: what they are compared with is made once for the same object."""
-    from sledsaga.check.trials import trials_of
+    from sledsaga.check.trials.series import trials_of
 
     known = config.stash.setdefault(TRIALS, {})
     if id(subject) not in known:

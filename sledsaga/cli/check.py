@@ -35,7 +35,7 @@ from sledsaga.errors import ExecutorBusy, UsageError
 if TYPE_CHECKING:
     from sledsaga.check.report import Point, Report
     from sledsaga.check.subject import Subject
-    from sledsaga.check.trials import OnPoint
+    from sledsaga.check.trials.series import OnPoint
     from sledsaga.core.define import Operation
 
 SIM: Final = "sim:"
@@ -97,13 +97,13 @@ def check(
 
 
 def _checks() -> tuple[str, ...]:
-    from sledsaga.check.checks import CHECKS
+    from sledsaga.check.trials.checks import CHECKS
 
     return tuple(CHECKS)
 
 
 def _kills() -> tuple[str, ...]:
-    from sledsaga.check.matrix import CHECKS
+    from sledsaga.check.kills.matrix import CHECKS
 
     return CHECKS
 
@@ -129,7 +129,7 @@ def _writable(html: str) -> Path:
 
 def _subject(desk: Desk, name: str, params: dict[str, Any], stack: ExitStack) -> Subject:
     """Return what is tried; raises UsageError for what does not fit, HostError when there is no sled."""
-    from sledsaga.check.ground import temporary
+    from sledsaga.check.kills.ground import temporary
     from sledsaga.check.subject import Subject
     from sledsaga.wiring import open_catalog
 
@@ -181,9 +181,9 @@ def _copied(desk: Desk, to: Path) -> Path:
 
 def _report(subject: Subject, names: tuple[str, ...], every: int, *, on_point: OnPoint) -> Report:
     """Make the checks that are wanted: those in this process first, then those that kill others."""
-    from sledsaga.check.checks import check as check_here
-    from sledsaga.check.matrix import Extent, real_kills
+    from sledsaga.check.kills.matrix import Extent, real_kills
     from sledsaga.check.report import Report
+    from sledsaga.check.trials.checks import check as check_here
 
     begun = time.monotonic()
     here = [name for name in names if name in _checks()]

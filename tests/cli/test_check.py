@@ -6,15 +6,16 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from sledsaga.check.checks import CHECKS
+from sledsaga.check.kills.matrix import CHECKS as KILLS
 from sledsaga.check.leaves import files_below
-from sledsaga.check.matrix import CHECKS as KILLS
+from sledsaga.check.trials.checks import CHECKS
 from sledsaga.hosts.sim import DiskSpec, SimSled
 from sledsaga.store.oslock import OsLock
 from tests.cli.test_terminal import Person
@@ -180,18 +181,33 @@ def test_the_sled_is_left_as_it_was(line: Line, place: Any) -> None:
     assert files_below(place.path / "sled") == before
 
 
+@pytest.fixture
+def short_tmp() -> Iterator[Path]:
+    """Make a folder for temporary files whose name leaves room for the name of a socket."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+def test_a_folder_that_is_too_deep_for_sockets_is_one_line(place: Any) -> None:
+    """Where no process can be started, for the length of TMPDIR, that is said."""
+    deep = place.path / ("d" * 100)
+    deep.mkdir()
+    done = place.run("check", "looking", "--only", "kill_at_calls", TMPDIR=str(deep))
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "set a shorter TMPDIR" in done.err
+
+
 @pytest.mark.parametrize(
     "end", [lambda pid: os.killpg(pid, signal.SIGINT), lambda pid: os.kill(pid, signal.SIGTERM)]
 )
-def test_an_interrupt_leaves_nothing(place: Any, end: Callable[[int], None]) -> None:
+def test_an_interrupt_leaves_nothing(place: Any, end: Callable[[int], None], short_tmp: Path) -> None:
     """Ctrl-C, which all processes of a terminal hear, ends all and removes all, with one line and 130."""
-    (place.path / "tmp").mkdir()
     (place.path / "gate").touch()
     words = ("check", "endless", "-p", "gate=gate", "--only", "kill_at_calls")
     process = subprocess.Popen(
         [*place.program, *words],
         cwd=place.path,
-        env=place.env(TMPDIR=str(place.path / "tmp")),
+        env=place.env(TMPDIR=str(short_tmp)),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -204,7 +220,7 @@ def test_an_interrupt_leaves_nothing(place: Any, end: Callable[[int], None]) -> 
     end(process.pid)
     out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out, err) == (130, "", "sledsaga: interrupted\n")
-    assert list((place.path / "tmp").iterdir()) == []
+    assert list(short_tmp.iterdir()) == []
     alive = [file.name for file in letters.iterdir() if Path("/proc", file.name).exists()]
     assert alive == []
 

@@ -36,7 +36,18 @@ ALL = dict(commands(root))
 
 def test_every_verb_there_should_be_is_there() -> None:
     """All verbs of the design are commands, and every command of the core is a verb."""
-    looking = ["operations", "plan", "list", "show", "events", "watch", "locks", "graph", "check", "completion"]
+    looking = [
+        "operations",
+        "plan",
+        "list",
+        "show",
+        "events",
+        "watch",
+        "locks",
+        "graph",
+        "check",
+        "completion",
+    ]
     driving = ["submit", "recover", "serve"]
     grouped = ["sled init", "sled show", "sled reboot", "db upgrade", "db current", "db check"]
     assert {*looking, *driving, *grouped, *VERBS} == set(ALL)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sledsaga.check.drive import Driven, shape
+from sledsaga.check.walk.drive import Driven, shape
 from sledsaga.core import events as ev
 from sledsaga.core.commands import VERBS, Command, allowed, allowed_for, decide
 from sledsaga.core.dag import Policy

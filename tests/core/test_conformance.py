@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sledsaga.check.drive import Driven, shape
+from sledsaga.check.walk.drive import Driven, shape
 from sledsaga.core import events as ev
 from sledsaga.core.dag import Dag, Policy, dag_from_json, dag_to_json
 from sledsaga.core.define import Model, Node, Operation, Retry, nest, no_undo, operation, output_of, step

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from sledsaga.check.drive import Driven, shape
+from sledsaga.check.walk.drive import Driven, shape
 from sledsaga.core import events as ev
 from sledsaga.core.commands import Command, Verb, allowed_for, decide
 from sledsaga.core.dag import DagStep, FromParams, Known, Plan, Policy, dag_from_json, dag_to_json, make_dag

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sledsaga.check.drive import Driven, shape
+from sledsaga.check.walk.drive import Driven, shape
 from sledsaga.core import events as ev
 from sledsaga.core.dag import Policy
 from sledsaga.core.define import Retry

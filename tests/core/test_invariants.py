@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sledsaga.check.drive import Driven, shape
+from sledsaga.check.walk.drive import Driven, shape
 from sledsaga.core import events as ev
 from sledsaga.core.dag import Dag, Policy
 from sledsaga.core.invariants import breaches, log_breaches

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sledsaga.check.drive import shape
+from sledsaga.check.walk.drive import shape
 from sledsaga.core import events as ev
 from sledsaga.core.dag import Dag, Policy
 from sledsaga.core.define import Retry

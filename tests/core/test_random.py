@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import pytest
 
-from sledsaga.check.drive import Driven, shape
+from sledsaga.check.walk.drive import Driven, shape
 from sledsaga.core import events as ev
 from sledsaga.core.commands import allowed
 from sledsaga.core.dag import Dag, Known, Plan, Policy, UndoKind

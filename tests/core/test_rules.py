@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sledsaga.check.drive import Driven, shape
+from sledsaga.check.walk.drive import Driven, shape
 from sledsaga.core import events as ev
 from sledsaga.core.dag import Policy
 from sledsaga.core.define import Retry

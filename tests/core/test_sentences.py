@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import field_validator, model_validator
 
-from sledsaga.check.drive import Driven, shape
+from sledsaga.check.walk.drive import Driven, shape
 from sledsaga.core import events as ev
 from sledsaga.core.commands import Command, decide
 from sledsaga.core.dag import Dag, Policy, dag_from_json, dag_to_json

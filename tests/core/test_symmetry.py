@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from sledsaga.check.drive import shape
 from sledsaga.check.explore import Report, Walk
-from sledsaga.check.moves import Bounds
-from sledsaga.check.symmetry import Fold, alike, fold_of, orders, shapes
-from sledsaga.check.world import begin
+from sledsaga.check.walk.drive import shape
+from sledsaga.check.walk.moves import Bounds
+from sledsaga.check.walk.symmetry import Fold, alike, fold_of, orders, shapes
+from sledsaga.check.walk.world import begin
 from sledsaga.core.dag import Dag, Policy
 from sledsaga.core.define import Retry
 

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sagas import CATALOG
-from sledsaga.check.drive import shape
 from sledsaga.check.explore import explore, stroll
-from sledsaga.check.moves import REAL, Bounds, Parts
-from sledsaga.check.symmetry import shapes
-from sledsaga.check.table import main
-from sledsaga.check.world import begin
+from sledsaga.check.walk.drive import shape
+from sledsaga.check.walk.moves import REAL, Bounds, Parts
+from sledsaga.check.walk.symmetry import shapes
+from sledsaga.check.walk.table import main
+from sledsaga.check.walk.world import begin
 from sledsaga.core import machine
 from sledsaga.core.dag import UNDO_KINDS, Dag, Plan, Policy
 from sledsaga.core.define import Lock, Retry

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sledsaga.check.ground import Ground, Grounds
-from sledsaga.check.kills import preload
+from sledsaga.check.kills.ground import Ground, Grounds
+from sledsaga.check.kills.processes import preload
 from sledsaga.check.subject import Subject
 from sledsaga.hosts.sim.document import disks_of, make_sled
 from tests.faults.scenarios import operation_of, subject_of

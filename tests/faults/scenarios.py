@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import sagas
-from sledsaga.check.ground import Grounds
+from sledsaga.check.kills.ground import Grounds
 from sledsaga.check.subject import Subject
 from sledsaga.core.define import Operation
 from sledsaga.hosts.sim import DiskSpec, SimSled

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from sledsaga.check.child import Kill, Passing
-from sledsaga.check.ground import Ground, Grounds
+from sledsaga.check.kills.child import Kill, Passing
+from sledsaga.check.kills.ground import Ground, Grounds
 from sledsaga.check.subject import Subject
 
 KILLS_IN_ALL = 200

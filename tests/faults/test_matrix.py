@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from sledsaga.check.child import picture_of
-from sledsaga.check.ground import Ground
-from sledsaga.check.matrix import CHECKS, RANDOM, TWICE, UNWINDING, Extent, real_kills
+from sledsaga.check.kills.child import picture_of
+from sledsaga.check.kills.ground import Ground
+from sledsaga.check.kills.matrix import CHECKS, RANDOM, TWICE, UNWINDING, Extent, real_kills
 from sledsaga.check.report import Row
 from sledsaga.check.subject import Subject
 from sledsaga.engine.crashpoints import COMMANDS

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import pytest
 
-from sledsaga.check.child import Kill
-from sledsaga.check.ground import Grounds
-from sledsaga.check.kills import Nest
-from sledsaga.check.matrix import Extent, real_kills, thinned
-from sledsaga.check.place import Place, place_of
+from sledsaga.check.kills.child import Kill
+from sledsaga.check.kills.ground import Grounds
+from sledsaga.check.kills.matrix import Extent, real_kills, thinned
+from sledsaga.check.kills.place import Place, place_of
+from sledsaga.check.kills.processes import Nest
 from sledsaga.check.subject import Subject
 from sledsaga.core.define import Model, no_undo, operation, step
 from sledsaga.errors import UsageError

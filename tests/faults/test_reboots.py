@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sledsaga.check.child import Kill
-from sledsaga.check.ground import End, Ground, Trial
+from sledsaga.check.kills.child import Kill
+from sledsaga.check.kills.ground import End, Ground, Trial
 from sledsaga.hosts.sim import SimSled
 from tests.faults.scenarios import SCENARIOS, mended
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
-from sledsaga.check.ground import Ground
+from sledsaga.check.kills.ground import Ground
 from sledsaga.check.subject import Subject
 from sledsaga.engine.crashpoints import COMMANDS
 from sledsaga.hosts.keys import SECRET_FILE, Keys, SecretFile, disk_key

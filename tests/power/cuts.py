@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from sledsaga.check.store_samples import a_saga, saga_id
+from sledsaga.check.contract.samples import a_saga, saga_id
 from sledsaga.errors import LogUnavailable, SledsagaError
 from sledsaga.store.sql import SqlStore
 from sledsaga.store.sqlite import Connect, connecting_by, make_engine

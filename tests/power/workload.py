@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sledsaga.check.store_samples import a_saga, then
+from sledsaga.check.contract.samples import a_saga, then
 from sledsaga.core import events as e
 from sledsaga.core.define import Lock
 from sledsaga.store.memory import MemoryStore

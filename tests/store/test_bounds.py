@@ -6,7 +6,7 @@ import gc
 from dataclasses import replace
 from pathlib import Path
 
-from sledsaga.check.store_samples import a_saga, saga_id
+from sledsaga.check.contract.samples import a_saga, saga_id
 from sledsaga.core.dag import Dag, DagStep, make_dag
 from sledsaga.store.sql import SqlStore
 

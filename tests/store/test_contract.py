@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sledsaga.check.store_contract import CONTRACT
+from sledsaga.check.contract.store import CONTRACT
 from sledsaga.store.open import open_store
 from sledsaga.store.store import Store
 

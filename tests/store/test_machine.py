@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from sledsaga.check.store_samples import STATES, a_saga, saga_id, then
+from sledsaga.check.contract.samples import STATES, a_saga, saga_id, then
 from sledsaga.core import events as e
 from sledsaga.core.define import Lock
 from sledsaga.errors import KeyConflict, LogCorrupt, NotFound, UsageError

@@ -12,7 +12,7 @@ import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
 
-from sledsaga.check.store_samples import a_saga, saga_id
+from sledsaga.check.contract.samples import a_saga, saga_id
 from sledsaga.errors import ExecutorBusy, LogUnavailable, SchemaMismatch
 from sledsaga.store import migrate
 from sledsaga.store.open import open_store

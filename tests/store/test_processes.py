@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sledsaga.check.store_samples import a_saga, then
+from sledsaga.check.contract.samples import a_saga, then
 from sledsaga.core import events as e
 from sledsaga.store.sql import SqlStore
 from sledsaga.store.store import Append, Filter, Index, NewSaga, SagaRow
@@ -17,7 +17,7 @@ from sledsaga.store.store import Append, Filter, Index, NewSaga, SagaRow
 WRITE = """
 import sys
 from pathlib import Path
-from sledsaga.check.store_samples import a_saga, then
+from sledsaga.check.contract.samples import a_saga, then
 from sledsaga.core import events as e
 from sledsaga.store.sql import SqlStore
 store = SqlStore(Path(sys.argv[1]))

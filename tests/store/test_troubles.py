@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from sledsaga.check.store_samples import a_saga, saga_id, then
+from sledsaga.check.contract.samples import a_saga, saga_id, then
 from sledsaga.core import events as e
 from sledsaga.errors import LogCorrupt, LogUnavailable, NotFound, UsageError
 from sledsaga.store.open import log_path, open_store

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from sledsaga.check.drive import shape
 from sledsaga.check.explore import Report, explore
-from sledsaga.check.moves import Parts
+from sledsaga.check.walk.drive import shape
+from sledsaga.check.walk.moves import Parts
 from sledsaga.core.dag import Dag, Policy
 from sledsaga.core.define import Retry
 from tests.twins import broken

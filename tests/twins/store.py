@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from sledsaga.check.store_contract import CONTRACT
+from sledsaga.check.contract.store import CONTRACT
 from sledsaga.core import events as e
 from sledsaga.errors import SledsagaError
 from sledsaga.store.memory import MemoryStore

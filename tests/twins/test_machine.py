@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sledsaga.check.explore import stroll
-from sledsaga.check.moves import REAL, Parts
-from sledsaga.check.world import begin
+from sledsaga.check.walk.moves import REAL, Parts
+from sledsaga.check.walk.world import begin
 from tests.twins.broken import eager
 from tests.twins.machine import CHAIN, PLANTS, Plant
 

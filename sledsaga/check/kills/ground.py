@@ -23,10 +23,10 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from sledsaga.check.child import SLED, Kill, Task, picture_of
-from sledsaga.check.kills import Nest, Ran
+from sledsaga.check.kills.child import SLED, Kill, Task, picture_of
+from sledsaga.check.kills.place import place_of
+from sledsaga.check.kills.processes import Nest, Ran
 from sledsaga.check.leaves import files_below, text_of
-from sledsaga.check.place import place_of
 from sledsaga.check.subject import Subject
 from sledsaga.engine.ids import new_id
 from sledsaga.hosts.sim import SimSled

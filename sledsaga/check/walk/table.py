@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 
-from sledsaga.check.drive import shape
 from sledsaga.check.explore import Report, explore
-from sledsaga.check.moves import REAL, Parts
-from sledsaga.check.symmetry import orders, shapes
+from sledsaga.check.walk.drive import shape
+from sledsaga.check.walk.moves import REAL, Parts
+from sledsaga.check.walk.symmetry import orders, shapes
 from sledsaga.core.dag import UNDO_KINDS, Dag, Policy, UndoKind
 from sledsaga.core.define import Retry
 

@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from sledsaga.check.probes import probe_truthful
 from sledsaga.check.report import Report, Row, merged
 from sledsaga.check.subject import Subject
-from sledsaga.check.suite import Check, actions_twice, fail_each_step, undo_fails_each_step, undo_twice
-from sledsaga.check.trials import OnPoint, trials_of
-from sledsaga.check.troubles import (
+from sledsaga.check.trials.probes import probe_truthful
+from sledsaga.check.trials.series import OnPoint, trials_of
+from sledsaga.check.trials.suite import Check, actions_twice, fail_each_step, undo_fails_each_step, undo_twice
+from sledsaga.check.trials.troubles import (
     crash_each_point,
     cut_each_command,
     lost_reply_each_command,

@@ -1,6 +1,6 @@
 """The state diagrams of a step and of a saga, as Mermaid, drawn from the machine and not from memory.
 
-    python -m sledsaga.check.diagram [FILE]
+    python -m sledsaga.check.walk.diagram [FILE]
 
 prints both, or puts them into FILE between its marks. That of a step is the table TRANSITIONS as it stands.
 That of a saga has no table, for the one word for a saga follows from its steps: it is what a walk of the
@@ -16,9 +16,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from sledsaga.check.moves import Bounds
-from sledsaga.check.symmetry import Fold
-from sledsaga.check.world import World, begin
+from sledsaga.check.walk.moves import Bounds
+from sledsaga.check.walk.symmetry import Fold
+from sledsaga.check.walk.world import World, begin
 from sledsaga.core import events as ev
 from sledsaga.core.dag import Dag, DagStep, Policy, make_dag
 from sledsaga.core.define import Retry

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from sledsaga.check import variant
 from sledsaga.check.report import Coverage, Point, Row
 from sledsaga.check.subject import Subject
-from sledsaga.check.trial import (
+from sledsaga.check.trials import variant
+from sledsaga.check.trials.trial import (
     NONE,
     ONE_AT_A_TIME,
     Mischief,

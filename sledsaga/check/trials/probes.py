@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from sledsaga.check.suite import check_of
-from sledsaga.check.trial import NONE, ONE_AT_A_TIME, SAGA, Mischief, Trial, several
-from sledsaga.check.trials import Sheet
+from sledsaga.check.trials.series import Sheet
+from sledsaga.check.trials.suite import check_of
+from sledsaga.check.trials.trial import NONE, ONE_AT_A_TIME, SAGA, Mischief, Trial, several
 from sledsaga.core import events as ev
 from sledsaga.core.bind import Bound, bind, stored_inputs
 from sledsaga.core.dag import Plan

@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NoReturn
 
-from sledsaga.check import variant
-from sledsaga.check.suite import check_of
-from sledsaga.check.trial import (
+from sledsaga.check.trials import variant
+from sledsaga.check.trials.series import Sheet, Trials
+from sledsaga.check.trials.suite import check_of
+from sledsaga.check.trials.trial import (
     NONE,
     ONE_AT_A_TIME,
     Dropped,
@@ -29,7 +30,6 @@ from sledsaga.check.trial import (
     Trial,
     several,
 )
-from sledsaga.check.trials import Sheet, Trials
 from sledsaga.core.dag import Plan
 from sledsaga.core.view import SagaView
 from sledsaga.engine.context import Context

@@ -16,11 +16,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from sledsaga.check import variant
 from sledsaga.check.report import Row
 from sledsaga.check.subject import Subject
-from sledsaga.check.trial import NONE, Mischief, PlantedError, Trial, told
-from sledsaga.check.trials import OnPoint, Sheet, Trials, trials_of
+from sledsaga.check.trials import variant
+from sledsaga.check.trials.series import OnPoint, Sheet, Trials, trials_of
+from sledsaga.check.trials.trial import NONE, Mischief, PlantedError, Trial, told
 from sledsaga.core import events as ev
 from sledsaga.core.define import ONCE
 from sledsaga.errors import SledsagaError, Transient, UsageError

@@ -30,13 +30,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, TypeVar
 
-from sledsaga.check.child import Kill, Passing
-from sledsaga.check.ground import End, Ground, Grounds
-from sledsaga.check.kills import Ran
+from sledsaga.check.kills.child import Kill, Passing
+from sledsaga.check.kills.ground import End, Ground, Grounds
+from sledsaga.check.kills.processes import Ran
 from sledsaga.check.report import Point, Row
 from sledsaga.check.subject import Subject
-from sledsaga.check.trial import compared
-from sledsaga.check.trials import OnPoint
+from sledsaga.check.trials.series import OnPoint
+from sledsaga.check.trials.trial import compared
 from sledsaga.core.plan import plan
 from sledsaga.engine.crashpoints import APPENDS, CALLS, COMMANDS
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from sledsaga.check.store_samples import LIFE, STATES, T0, a_saga, refusal, saga_id, then
+from sledsaga.check.contract.samples import LIFE, STATES, T0, a_saga, refusal, saga_id, then
 from sledsaga.core import events as e
 from sledsaga.core.define import Lock
 from sledsaga.errors import KeyConflict, LogCorrupt, NotFound, UsageError

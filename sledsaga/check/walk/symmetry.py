@@ -19,7 +19,7 @@ from itertools import islice, permutations
 from operator import itemgetter
 from typing import Any, Final
 
-from sledsaga.check.drive import all_shapes
+from sledsaga.check.walk.drive import all_shapes
 from sledsaga.core.dag import Dag, DagStep
 
 Key = tuple[Hashable, tuple[int, ...]]

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Final
 
-from sledsaga.check.moves import ONE_CRASH, REAL, Bounds, Ghost, Move, Parts, Place
-from sledsaga.check.outcomes import concluded, gives_up, is_true
+from sledsaga.check.walk.moves import ONE_CRASH, REAL, Bounds, Ghost, Move, Parts, Place
+from sledsaga.check.walk.outcomes import concluded, gives_up, is_true
 from sledsaga.core import events as ev
 from sledsaga.core.commands import STEP_VERBS, Command, allowed, allowed_for
 from sledsaga.core.dag import Dag

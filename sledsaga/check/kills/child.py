@@ -21,9 +21,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from sledsaga.check import variant
-from sledsaga.check.trial import NONE, Mischief, told
-from sledsaga.check.trials import fail_last
+from sledsaga.check.trials import variant
+from sledsaga.check.trials.series import fail_last
+from sledsaga.check.trials.trial import NONE, Mischief, told
 from sledsaga.core.dag import Dag, Plan
 from sledsaga.core.define import Model, Operation, no_undo, operation, step
 from sledsaga.core.events import Recorded, Submitted

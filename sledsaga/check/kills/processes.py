@@ -22,6 +22,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,15 +30,15 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self
 
-from sledsaga.check import child
-from sledsaga.check.child import Kill, Passing, Task
-from sledsaga.check.place import Place, load
+from sledsaga.check.kills import child
+from sledsaga.check.kills.child import Kill, Passing, Task
+from sledsaga.check.kills.place import Place, load
 from sledsaga.errors import SledsagaError, UsageError
 
 __all__ = ["Kill", "Nest", "Passing", "Ran", "Task", "preload"]
 CONTEXT: Final = multiprocessing.get_context("forkserver")
 PATIENCE_S: Final = 120.0
-LOADED: Final = ("sledsaga.check.kills", "sledsaga.store.sql")
+LOADED: Final = ("sledsaga.check.kills.processes", "sledsaga.store.sql")
 CONTEXT.set_forkserver_preload([*LOADED])
 
 
@@ -75,6 +76,10 @@ class Nest:
                 self._process.start()
             theirs.close()
             problem = self._answer()
+        except OSError as error:
+            self.close()
+            msg = f"no process can be started below {tempfile.gettempdir()} ({error}): set a shorter TMPDIR"
+            raise UsageError(msg) from error
         except BaseException:
             self.close()
             raise

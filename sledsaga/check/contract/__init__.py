@@ -1,0 +1,1 @@
+"""What every part of a kind must do, written once and run over each of them."""

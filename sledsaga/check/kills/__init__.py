@@ -1,0 +1,1 @@
+"""Real processes, killed at every point of an operation, and what another one makes of what is left."""

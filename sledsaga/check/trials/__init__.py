@@ -1,0 +1,1 @@
+"""The checks of an operation: sagas in this process, each with mischief at a chosen moment."""
