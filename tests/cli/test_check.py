@@ -192,7 +192,7 @@ def test_a_folder_that_is_too_deep_for_sockets_is_one_line(place: Any) -> None:
     """Where no process can be started, for the length of TMPDIR, that is said."""
     deep = place.path / ("d" * 100)
     deep.mkdir()
-    done = place.run("check", "looking", "--only", "kill_at_calls", TMPDIR=str(deep))
+    done = place.run("check", "sound", *HERE, "--only", "kill_at_calls", TMPDIR=str(deep))
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "set a shorter TMPDIR" in done.err
 
