@@ -2,7 +2,7 @@
 PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13 python3.14 python3.15,$(if $(shell $(name) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes),$(name))))
 BIN := .venv/bin
 
-.PHONY: help demo test lint check bench serve clean venv
+.PHONY: help demo test lint check nightly coverage mutants bench serve clean venv
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
@@ -16,8 +16,18 @@ test: venv ## every test, on all cores
 lint: venv ## ruff, mypy and the import contracts
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports
 
-check: venv ## the campaigns: 200 kills, and a failure of each step, on the production document
+check: venv ## the campaigns: every point of every operation, killed and cut off; larger walks; more cuts of power
 	@$(BIN)/python -m pytest -n auto -m campaign
+
+nightly: venv ## ten thousand simulated worlds of a thousand sagas, for hours
+	@$(BIN)/python -m sledsaga.check.simulate --seeds 10000 --sagas 1000 --jobs 2
+
+coverage: venv ## every branch of the core is reached by its own tests
+	@$(BIN)/python -m coverage run --include='sledsaga/core/*' -m pytest tests/core --ignore=tests/core/test_walk.py --ignore=tests/core/test_symmetry.py
+	@$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report --include='sledsaga/core/*' --fail-under=100
+
+mutants: venv ## every change of the core is noticed, or explained in docs/mutants.md; half an hour
+	@$(BIN)/mutmut run > /dev/null; $(BIN)/python tests/mutants.py
 
 bench: venv ## steps per second, commits and memory
 	@$(BIN)/python bench/run.py
@@ -26,7 +36,7 @@ serve: venv ## an executor for good, in the foreground
 	@$(BIN)/python -m sledsaga serve
 
 clean: ## remove what the tools have made (never your sagas)
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage build dist
+	@rm -rf .venv mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* build dist
 
 venv: .venv/.installed
 
