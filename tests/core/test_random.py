@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields
-from functools import cache, partial
+from functools import partial
 from typing import Any, get_args
 
 import pytest
@@ -85,7 +85,6 @@ def path_to_skip(state: State) -> str:
     return state.dag.steps[next(iter(state.stuck))].path
 
 
-@cache
 def run(seed: int) -> Driven:
     """Return the saga of a seed, driven until it ends or nobody has anything more to say."""
     rng = random.Random(seed)  # noqa: S311 - a run that can be repeated, no secret
