@@ -27,12 +27,13 @@ def to_text(report: Report) -> str:
 def one_line(report: Report) -> str:
     """Return the whole report in one line."""
     points, of = sum(len(row.points) for row in report.rows), sum(row.total for row in report.rows)
-    tried = f"{points} points" if points == of else f"{points} of {of} points"
+    of_all = "" if points == of else f", of {of} in all"
     passed = sum(row.passed for row in report.rows)
     covered = ", ".join(f"{each.kind} {_reached(each)}" for each in report.coverage)
     word = "ok" if report.ok else "NOT OK"
     name = f"{report.operation} v{report.version}"
-    return f"{name}: {word}, {passed} passed of {tried}" + (f" ({covered})" if covered else "")
+    known = f" ({covered})" if covered else ""
+    return f"{name}: {word}, {passed} of {points} points passed{of_all}{known}"
 
 
 def failures_of(row: Row, *, at_most: int = TOLD) -> list[str]:

@@ -38,7 +38,7 @@ def test_a_report_as_text() -> None:
     )
     assert to_text(report(*rows, coverage=(UNDOS,))) == (
         """\
-toy v2: NOT OK, 1 passed of 3 of 21 points (undos 1/2)
+toy v2: NOT OK, 1 of 3 points passed, of 21 in all (undos 1/2)
 
 check            points  reached  passed  seconds
 actions_twice   2 of 20        1       1      0.2  NOT OK
@@ -104,4 +104,4 @@ def test_a_report_as_html() -> None:
 
 def test_one_line_says_it_all() -> None:
     """The name, the word, and the figures."""
-    assert one_line(report(Row("actions_twice", (FINE,)))) == "toy v2: ok, 1 passed of 1 points"
+    assert one_line(report(Row("actions_twice", (FINE,)))) == "toy v2: ok, 1 of 1 points passed"
