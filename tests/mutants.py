@@ -17,7 +17,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MADE = ROOT / "mutants" / "sledsaga" / "core"
 EXPLAINED = ROOT / "docs" / "mutants.md"
+LETTERS = re.compile(r"\\u(?!d8)")  # letters beyond Latin, as ids of tests show them
 SURVIVED, NOT_RUN, UNTESTED = 0, None, 33  # mutmut's words for how the tests ended
+
+
+def unnameable() -> list[str]:
+    """Return tests that mutmut cannot call by their id: it would take each of their mutants for killed."""
+    stats = json.loads((ROOT / "mutants" / "mutmut-stats.json").read_text())
+    return sorted(name for name in stats["duration_by_test"] if LETTERS.search(name))
 
 
 def survivors() -> Iterator[str]:
@@ -50,9 +57,11 @@ def change(name: str) -> str:
 
 
 def main() -> int:
-    """Return 1 when a mutant survived without being explained, else 0."""
+    """Return 1 when a mutant survived without being explained, or may have been miscounted; else 0."""
     explained = re.findall(r"^\| (\w+) \| `(.+?)` \|", EXPLAINED.read_text(), re.MULTILINE)
-    unknown = 0
+    unknown = len(unnameable())
+    for name in unnameable():
+        sys.stdout.write(f"{name} has an id that mutmut cannot call: give it an ASCII one\n")
     for name in list(survivors()):
         line, file = change(name), name.split(".")[2]
         if not any(file == known and part in line for known, part in explained):

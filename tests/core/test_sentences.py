@@ -379,7 +379,7 @@ DEFINITIONS: list[tuple[Callable[[], Operation], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("make", "sentence"), DEFINITIONS, ids=[one[1][:60] for one in DEFINITIONS])
+@pytest.mark.parametrize(("make", "sentence"), DEFINITIONS, ids=range(len(DEFINITIONS)))
 def test_definitions_are_refused_by_place(make: Callable[[], Operation], sentence: str) -> None:
     """A definition that cannot be planned is told with operation, step, function and name."""
     assert refused(lambda: plan(make(), {})) == sentence
