@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -176,3 +177,16 @@ def test_good_enough_is_asked_of_machines_in_trouble_only(bare_sled: Path) -> No
     asked.clear()
     assert crash_each_point(subject).ok
     assert asked == []
+
+
+def hesitant(sled: Sled, ctx: Context, params: OnSled) -> str:
+    """Do the same, later, when there is little time: as on a machine that has other work."""
+    if ctx.deadline is not None and ctx.deadline - time.monotonic() < PATIENCE_S / 2:
+        ctx.pause(PATIENCE_S)
+    return dataset(sled, params)
+
+
+def test_a_step_that_is_late_gets_more_time(bare_sled: Path) -> None:
+    """A command that a step did not come to within a short limit is reached under a longer one."""
+    row = slow_each_command(on_sled(bare_sled, hesitant))
+    assert row.ok, row.failures

@@ -36,6 +36,7 @@ OnPoint = Callable[[str, Point, int], None]
 """Told after each point: the check, the point, and how many points that check tries."""
 NAMES: Final = {"succeeded": "the saga without mischief", "undone": "the saga that fails at its end"}
 """The sagas that all others are compared with, by the state that they must end in."""
+Script = Callable[[Trial], tuple[bool, str]]
 Item = TypeVar("Item")
 
 
@@ -247,13 +248,20 @@ class Sheet:
             yield trial
         self.seen.append(trial.seen)
 
-    def try_(self, name: str, script: Callable[[Trial], tuple[bool, str]]) -> None:
-        """Try one point in a trial of its own; `script` says whether it was reached, and what went wrong."""
-        with self.trial() as trial:
-            try:
-                reached, why = script(trial)
-            except SledsagaError as error:
-                reached, why = True, str(error)
+    def try_(self, name: str, *scripts: Script) -> None:
+        """Try one point; a script says whether it was reached, and what went wrong.
+
+        Each script has a trial of its own, and the next one is asked only when the point was not reached.
+        """
+        reached, why = False, ""
+        for script in scripts:
+            with self.trial() as trial:
+                try:
+                    reached, why = script(trial)
+                except SledsagaError as error:
+                    reached, why = True, str(error)
+            if reached:
+                break
         self.add(name, why, reached=reached)
 
     def row(self, covers: Sequence[str], *, nothing: str, seconds: float) -> Row:
