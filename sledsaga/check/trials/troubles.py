@@ -167,14 +167,14 @@ def slow_each_command(sheet: Sheet) -> None:
     points = [(site, moment) for site in commands for moment in MOMENTS]
     for site, moment in sheet.some(points):
         name = f"{'made, but ' * (moment == 'after')}no answer in time: {site}"
-        sheet.try_(name, *(functools.partial(_slow, trials, site, moment, slack) for slack in SLACKS))
+        sheet.try_(name, *(functools.partial(_slow, trials, site, moment, slack=slack) for slack in SLACKS))
 
 
 class EndlessError(BaseException):
     """A command that never answers, in a step that would wait for it for ever."""
 
 
-def _slow(trials: Trials, site: Site, moment: str, slack: int, trial: Trial) -> tuple[bool, str]:
+def _slow(trials: Trials, site: Site, moment: str, trial: Trial, *, slack: int) -> tuple[bool, str]:
     limit_s = slack * (SLOW_S + SLOW_FACTOR * trials.seconds(site.path, site.direction))
     endless: list[str] = []
 
