@@ -228,7 +228,7 @@ class _Scope:
                 elif name not in signature.optional:
                     self._fail(
                         f"step {step.name!r}: {_named(function)} takes {name!r}, which is no step, no input "
-                        f"and not given; steps here: {', '.join(sorted(exits)) or 'none'}"
+                        f"and not given; steps here: {', '.join(sorted(exits))}"
                     )
         for name in step.inputs:
             if name in GIVEN:

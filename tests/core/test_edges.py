@@ -125,6 +125,14 @@ def test_all_that_a_released_join_bares_is_taken_up() -> None:
         assert saga.running == [f"undo {path}" for path in "ab" if path not in kinds]
 
 
+def test_a_fresh_budget_counts_from_the_attempts_of_its_own_call() -> None:
+    """A retried undo may be tried as often again as its policy says, however often its do was."""
+    saga = told(claimed(), ev.StepStarted(0, 1), ev.StepFailed(0, "no"), ev.UndoStarted(0, 1))
+    saga.tell(ev.UndoDeferred(0, "no", 0.0), ev.UndoStarted(0, 2), ev.UndoFailed(0, "no"))
+    saga.tell(ev.UndoRetried(0, "x", "y"))
+    assert saga.state.budget_from == {0: 2}
+
+
 def test_what_is_released_waits_for_nothing() -> None:
     """A step without undo that waited for its next attempt is let go when the saga unwinds."""
     saga = told(

@@ -82,6 +82,8 @@ def test_it_fits(given: Any, wanted: Any) -> None:
         (Animal, Dog),
         (int | None, int),
         (int | str, int),
+        (int | str, str | None),
+        (int, str | None),
         (None, int),
         (str, UUID),
         (list[int], list[str]),
