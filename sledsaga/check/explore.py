@@ -213,6 +213,7 @@ def _end_of(state: State) -> str:
 if __name__ == "__main__":
     import sys
 
+    from sledsaga.check.command import run_to_end
     from sledsaga.check.walk.table import main
 
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run_to_end(lambda: main(sys.argv[1:])))

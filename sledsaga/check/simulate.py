@@ -23,12 +23,14 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import count
+from functools import partial
+from itertools import count as turns
 from pathlib import Path
 from random import Random
 
+from sledsaga.check.command import count, in_processes, run_to_end
 from sledsaga.check.simulation.machine import WHOLE
 from sledsaga.check.simulation.operations import Order
 from sledsaga.check.simulation.people import ROUNDS, People
@@ -43,6 +45,7 @@ from sledsaga.store.codec import to_row
 
 SAGAS = 1000
 MOVES_A_SAGA = 3000
+TELL_S = 10.0
 SHM = Path("/dev/shm")  # noqa: S108 - a folder of one's own is made in it
 REAL = Parts()
 GONE = frozenset({Status.PENDING, Status.UNDONE, Status.FAILED_CLEAN})
@@ -62,22 +65,36 @@ class Run:
     @property
     def again(self) -> str:
         """Return the one command that does it again."""
-        return f"python -m sledsaga.check.simulate --seeds 1 --from {self.seed} --sagas {self.sagas}"
+        return _again(self.seed, self.sagas)
 
 
-def simulate(seed: int, *, sagas: int = SAGAS, parts: Parts = REAL) -> Run:
-    """Live through one seed. Every fourth world has its log in SQLite, every fourth a sled."""
+def _again(seed: int, sagas: int) -> str:
+    return f"python -m sledsaga.check.simulate --seeds 1 --from {seed} --sagas {sagas}"
+
+
+def simulate(seed: int, *, sagas: int = SAGAS, parts: Parts = REAL, folder: Path | None = None) -> Run:
+    """Live through one seed. Every fourth world has its log in SQLite, every fourth a sled.
+
+    What it writes is in a folder of its own, in `folder` or else in memory, and gone afterwards.
+    """
     dice = Random(f"sledsaga {seed}")  # noqa: S311 - a dice
     weather = draw(dice, is_sql=seed % 4 == 0, has_sled=seed % 4 == 1)
     gc.disable()  # what dies here is counted, or goes with its world; it is a fifth of the time
-    with tempfile.TemporaryDirectory(prefix="sledsaga-", dir=SHM if SHM.is_dir() else None) as folder:
-        world = World(dice, weather, parts, Path(folder), lives_max=8 + sagas // 25)
+    with _folder(folder) as place:
+        world = World(dice, weather, parts, Path(place), lives_max=8 + sagas // 25)
         try:
             _live(world, sagas)
             return Run(seed, sagas, _digest(world), world.count, *_told(world))
+        except Exception as error:
+            error.add_note(f"the simulation itself is broken; to see it again: {_again(seed, sagas)}")
+            raise
         finally:
             world.close()
             gc.enable()
+
+
+def _folder(above: Path | None = None) -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="sledsaga-", dir=above or (SHM if SHM.is_dir() else None))
 
 
 def _live(world: World, sagas: int) -> None:
@@ -88,7 +105,7 @@ def _live(world: World, sagas: int) -> None:
     world.run(lambda: world.is_calm or (world.now > span_s * 1.5 and not world.shadow.open), moves=moves)
     world.is_calm = True
     world.renew()
-    for turn in count():
+    for turn in turns():
         world.run(lambda: False, moves=moves)
         if world.breaches or turn == ROUNDS or not people.decide(turn):
             break
@@ -180,24 +197,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m sledsaga.check.simulate", description=__doc__.split("\n")[0]
     )
-    parser.add_argument("--seeds", type=int, default=200, help="how many worlds")
-    parser.add_argument("--from", type=int, default=0, dest="first", help="the first seed")
-    parser.add_argument("--sagas", type=int, default=SAGAS, help="how many sagas in each")
-    parser.add_argument("--jobs", type=int, default=1, help="how many processes")
+    counts = {
+        "seeds": (200, count(1), "how many worlds"),
+        "from": (0, count(0), "the first seed"),
+        "sagas": (SAGAS, count(1), "how many sagas in each"),
+        "jobs": (1, count(1), "how many processes"),
+    }
+    for flag, (default, kind, what) in counts.items():
+        dest = "first" if flag == "from" else flag
+        parser.add_argument(
+            f"--{flag}",
+            type=kind,
+            default=default,
+            dest=dest,
+            metavar="N",
+            help=f"{what} (default: {default})",
+        )
     given = parser.parse_args(arguments)
     return _many(given.first, given.seeds, sagas=given.sagas, jobs=given.jobs)
 
 
 def _many(first: int, seeds: int, *, sagas: int, jobs: int) -> int:
     began, total, whole = time.monotonic(), Counter[str](), hashlib.sha256()
+    told = began
+    sys.stdout.write(f"seeds {first} to {first + seeds - 1}, {sagas:,} sagas in each\n")
+    sys.stdout.flush()
     for done, run in enumerate(_runs(range(first, first + seeds), sagas, jobs), 1):
         total.update(run.count)
         if run.breach:
             sys.stdout.write("\n".join((*run.transcript, f"seed {run.seed}: {run.breach}", run.again, "")))
             return 1
         whole.update(run.digest.encode())
-        seconds = time.monotonic() - began
-        if done % 100 == 0 or done == seeds:
+        now = time.monotonic()
+        if now - told >= TELL_S or done == seeds:
+            told, seconds = now, now - began
             sys.stdout.write(f"{done} seeds, {done / seconds:.2f} a second; {_sum(total, seconds)}\n")
             sys.stdout.flush()
     sys.stdout.write(f"digest {whole.hexdigest()}\n")
@@ -205,16 +238,9 @@ def _many(first: int, seeds: int, *, sagas: int, jobs: int) -> int:
 
 
 def _runs(seeds: range, sagas: int, jobs: int) -> Iterator[Run]:
-    if jobs == 1:
-        yield from (simulate(seed, sagas=sagas) for seed in seeds)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(_one, ((seed, sagas) for seed in seeds))
-
-
-def _one(world: tuple[int, int]) -> Run:
-    seed, sagas = world
-    return simulate(seed, sagas=sagas)
+    """Live through seeds, never in this process: executors and steps take Ctrl-C for a trouble of theirs."""
+    with _folder() as folder:
+        yield from in_processes(partial(simulate, sagas=sagas, folder=Path(folder)), seeds, jobs=jobs)
 
 
 def _sum(total: Counter[str], seconds: float) -> str:
@@ -223,4 +249,4 @@ def _sum(total: Counter[str], seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_to_end(main))

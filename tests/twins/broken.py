@@ -72,6 +72,11 @@ def endless(state: State, now: float) -> Ready:
     return replace(wish, record=tuple(event for event in wish.record if not isinstance(event, ev.Ended)))
 
 
+def restarts(state: State, now: float) -> Ready:
+    wish = ready(state, now)
+    return wish if state.outcome is None else replace(wish, record=(ev.StepStarted(0, 1),))
+
+
 def meddler(state: State, now: float) -> Ready:
     wish = ready(state, now)
     skips = tuple(ev.UndoSkipped(step, "nobody", "it is in the way") for step in state.stuck)

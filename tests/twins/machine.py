@@ -132,6 +132,13 @@ PLANTS: tuple[Plant, ...] = (
         "nothing can happen",
     ),
     Plant(
+        "begins again after the end",
+        "ready starts a step of a saga that has ended",
+        Parts(ready=broken.restarts),
+        "has ended, but there is something to record or to run",
+        walk={"crashes": 0},
+    ),
+    Plant(
         "skips an undo by itself",
         "ready skips a stuck undo although nobody asked for it",
         Parts(ready=broken.meddler),

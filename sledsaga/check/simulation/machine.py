@@ -20,12 +20,10 @@ class Machine:
 
     things: dict[str, dict[str, int]] = field(default_factory=dict)
     epochs: dict[str, int] = field(default_factory=dict)
-    refusals: int = 0
 
     def admit(self, ctx: Context) -> None:
         """Hear who speaks; raises ForeignObject for a claim that is out of date."""
         if ctx.epoch < self.epochs.get(ctx.saga, 0):
-            self.refusals += 1
             raise ForeignObject(f"claim {ctx.epoch} of saga {ctx.saga} is out of date")
         self.epochs[ctx.saga] = ctx.epoch
 

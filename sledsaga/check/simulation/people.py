@@ -8,11 +8,10 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sledsaga.check.simulation.operations import Order
 from sledsaga.check.simulation.weather import happens
@@ -52,7 +51,6 @@ class People:
 
     world: World
     wishes: list[Wish] = field(default_factory=list)
-    asked: int = 0
 
     def come(self, sagas: int) -> float:
         """Have so many sagas be asked for, and talked to; return until when."""
@@ -110,7 +108,7 @@ class People:
         body = digest or f"{dag.operation} {wish.plan.params}"
         saga, has_own_id = wish.own_id or self._id(), wish.own_id is not None
         asked = Submit(saga, has_own_id, wish.plan, bound, wish.key, body, "somebody", Future())
-        self._ask(life, asked, partial(self._told_wrong if digest else self._told, wish))
+        life.ask(asked, partial(self._told_wrong if digest else self._told, wish))
 
     def _somebody(self) -> Life | None:
         """Return an executor to talk to: the newest, or one that is thought to be dead."""
@@ -118,10 +116,6 @@ class People:
         if not lives:
             return None
         return self.world.dice.choice(lives) if happens(self.world.dice, 0.5) else lives[-1]
-
-    def _ask(self, life: Life, message: Any, heard: Callable[..., None]) -> None:  # noqa: ANN401 - any with a reply
-        self.asked += 1
-        life.ask(message, heard)
 
     def _told(self, wish: Wish, answer: Submitted | None, error: SledsagaError | None) -> None:
         if answer is None:
@@ -155,7 +149,7 @@ class People:
         life = self._somebody()
         if life is not None:
             asked = Wait(saga, Future())
-            self._ask(life, asked, partial(self._waited, saga))
+            life.ask(asked, partial(self._waited, saga))
             if happens(self.world.dice, 0.3):
                 self.world.later(self.world.dice.random(), asked.reply.cancel)
 
@@ -197,7 +191,7 @@ class People:
         heard = partial(self._said, saga, reason, is_dry=dry_run)
         if dry_run:
             self.world.shadow.refused.add(reason)
-        self._ask(life, Decide(saga, command, expect, dry_run, Future()), heard)
+        life.ask(Decide(saga, command, expect, dry_run, Future()), heard)
 
     def _said(
         self, saga: str, reason: str, answer: Decision | None, error: SledsagaError | None, *, is_dry: bool

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 
+from sledsaga.check.command import count, in_processes
 from sledsaga.check.explore import Report, explore
 from sledsaga.check.walk.drive import shape
 from sledsaga.check.walk.moves import REAL, Parts
@@ -26,6 +27,7 @@ from sledsaga.core.dag import UNDO_KINDS, Dag, Policy, UndoKind
 from sledsaga.core.define import Retry
 
 MARKS: Mapping[UndoKind, str] = {"undo": "", "none": "-", "irreversible": "!"}
+STEPS_MAX = 6  # of seven steps there are too many shapes to tell which are the same
 LINE = "{:32} {:>10} {:>11} {:>9}  {}\n"
 
 
@@ -82,17 +84,19 @@ def tell(rows: Iterable[Row]) -> int:
     """Print the rows as they come, then the totals; return 1 at a breach, or when a walk was cut short."""
     say = sys.stdout.write
     say(LINE.format("dag", "states", "moves", "seconds", "ends"))
-    states, moves, seconds, late, count = 0, 0, 0.0, 0, 0
+    sys.stdout.flush()
+    states, moves, seconds, late, walked = 0, 0, 0.0, 0, 0
     for row in rows:
         report = row.report
         ends = " ".join(sorted(report.ends))
         say(LINE.format(row.name, f"{report.states:,}", f"{report.moves:,}", f"{row.seconds:.1f}", ends))
+        sys.stdout.flush()  # the next one may take minutes
         if report.breaches or not report.is_complete:
             say(f"\n{report}\n")
             return 1
         states, moves, seconds = states + report.states, moves + report.moves, seconds + row.seconds
-        late, count = late + report.late_refused, count + 1
-    total = f"{count} DAGs: no rule is broken; {late:,} late writes refused"
+        late, walked = late + report.late_refused, walked + 1
+    total = f"{walked} DAGs: no rule is broken; {late:,} late writes refused"
     say(LINE.format("all", f"{states:,}", f"{moves:,}", f"{seconds:.1f}", total))
     return 0
 
@@ -106,30 +110,27 @@ def main(arguments: Sequence[str], *, parts: Parts = REAL) -> int:
         cancellable=asked.cancellable,
         undo_needs_output=asked.needs_output,
     )
-    all_of_them = [dag for size in range(1, asked.steps + 1) for dag in dags(size, policy, mixed=asked.mixed)]
+    all_of_them = (dag for size in range(1, asked.steps + 1) for dag in dags(size, policy, mixed=asked.mixed))
     one = partial(walk, asked=asked, parts=parts)
-    if asked.jobs == 1:
-        return tell(map(one, all_of_them))
-    from concurrent.futures import ProcessPoolExecutor
-
-    with ProcessPoolExecutor(asked.jobs) as pool:
-        return tell(pool.map(one, all_of_them))
+    return tell(map(one, all_of_them) if asked.jobs == 1 else in_processes(one, all_of_them, jobs=asked.jobs))
 
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser("python -m sledsaga.check.explore", description=__doc__.splitlines()[0])
     counts = {
-        "steps": (4, "walk every DAG of 1 to this many steps"),
-        "crashes": (2, "how many executors are lost on the way"),
-        "commands": (0, "how many commands people give"),
-        "parks": (0, "how many claims park the saga"),
-        "attempts": (1, "how often a do is tried"),
-        "undo-attempts": (1, "how often an undo is tried"),
-        "jobs": (1, "how many processes walk"),
-        "states-max": (5_000_000, "give a DAG up above this many states"),
+        "steps": (4, count(1, STEPS_MAX), "walk every DAG of 1 to this many steps"),
+        "crashes": (2, count(0), "how many executors are lost on the way"),
+        "commands": (0, count(0), "how many commands people give"),
+        "parks": (0, count(0), "how many claims park the saga"),
+        "attempts": (1, count(1), "how often a do is tried"),
+        "undo-attempts": (1, count(1), "how often an undo is tried"),
+        "jobs": (1, count(1), "how many processes walk"),
+        "states-max": (5_000_000, count(1), "give a DAG up above this many states"),
     }
-    for flag, (default, what) in counts.items():
-        parser.add_argument(f"--{flag}", type=int, default=default, help=f"{what} (default: {default})")
+    for flag, (default, kind, what) in counts.items():
+        parser.add_argument(
+            f"--{flag}", type=kind, default=default, metavar="N", help=f"{what} (default: {default})"
+        )
     switches = {
         "locks": "sagas wait for locks first",
         "cancellable": "steps can be told to stop when the saga unwinds",

@@ -75,9 +75,11 @@ class World:
             return []
 
     def _moves(self) -> list[Move]:
-        if self.state.outcome is not None:
-            return list(self._late())
         wish = self.parts.ready(self.state, self.now)
+        if self.state.outcome is not None:
+            if wish.record or wish.run:
+                self.wrong += ("the saga has ended, but there is something to record or to run",)
+            return list(self._late())
         own = list(self._own(wish))
         self.wrong += tuple(self._judge(wish, own))
         return [*own, *self._late(), *self._others(own)]
