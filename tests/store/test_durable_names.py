@@ -6,6 +6,7 @@ is to say something else gets another name, and a row of its own.
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from typing import get_args
 
@@ -14,6 +15,7 @@ import pytest
 from sledsaga.core import events as ev
 from sledsaga.core.dag import FORMAT, dag_from_json, dag_to_json
 from sledsaga.core.state import Status
+from sledsaga.store import statements
 from sledsaga.store.codec import EventRow, from_row, to_row
 
 ROWS: dict[ev.Event, tuple[str, int | None, str | None]] = {
@@ -115,6 +117,13 @@ def test_a_stored_dag_has_the_form_that_it_always_had() -> None:
     assert dag_to_json(read) == DAG
     assert DAG["v"] == FORMAT
     assert read.fingerprint == "9b4e668ea1aed2e2e70b5a09e29a0460b86686c4a123ef41ef0492089d744b1c"
+
+
+def test_no_statement_changes_or_removes_an_event() -> None:
+    """Of all statements that write, the only one that touches events adds them."""
+    texts = [one.text for one in vars(statements).values() if isinstance(one, statements.Write)]
+    about_events = re.compile(r"(INSERT|UPDATE|DELETE|REPLACE)( INTO| FROM)? event\b")
+    assert [text for text in texts if about_events.match(text)] == [statements.ADD_EVENT.text]
 
 
 def test_the_words_for_ends_and_statuses_stay() -> None:

@@ -1,7 +1,8 @@
 """Broken stores: each is found out by the store's contract, or by cuts of the power.
 
 Rules
-- A twin of the contract wraps the store in memory and changes one thing that it is asked.
+- A twin of the contract wraps the store in memory and changes one thing that it is asked; the behaviour that
+  is about this very thing must break.
 - A twin of durability is the store as it is used, with one habit that is wrong (`tests/power/broken.py`).
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from sledsaga.check.contract import store as contract
 from sledsaga.check.contract.store import CONTRACT
 from sledsaga.core import events as e
 from sledsaga.errors import SledsagaError
@@ -94,9 +96,11 @@ def _last_first(found: tuple[e.Recorded, ...]) -> tuple[e.Recorded, ...]:
     return tuple(sorted(found, key=lambda one: (one.at, -one.seq)))
 
 
-def breach_of_contract(make: Callable[[], Any]) -> str:
-    """Return the first behaviour that these stores break, "" for none."""
-    for behaviour in CONTRACT:
+def breach_of_contract(
+    make: Callable[[], Any], behaviours: Sequence[Callable[[Any], None]] = CONTRACT
+) -> str:
+    """Return the first of the behaviours that these stores break, "" for none."""
+    for behaviour in behaviours:
         try:
             behaviour(make())
         except (AssertionError, SledsagaError) as error:
@@ -104,24 +108,45 @@ def breach_of_contract(make: Callable[[], Any]) -> str:
     return ""
 
 
-def _by_contract(name: str, breaks: str, make: Callable[[], Any]) -> Twin:
-    return Twin(f"store: {name}", breaks, lambda: breach_of_contract(make))
+def _by_contract(name: str, breaks: str, make: Callable[[], Any], behaviour: Callable[[Any], None]) -> Twin:
+    return Twin(f"store: {name}", breaks, lambda: breach_of_contract(make, (behaviour,)))
 
 
 def _by_power(name: str, breaks: str, open_log: Callable[..., Any]) -> Twin:
     return Twin(f"store: {name}", breaks, lambda: first_breach(open_log))
 
 
-CONTRACTS: Final[tuple[tuple[str, str, Callable[[], Any]], ...]] = (
-    ("any epoch", "It writes for an executor whose claim is lost.", lambda: Altered(_any_epoch)),
+CONTRACTS: Final = (
+    (
+        "any epoch",
+        "It writes for an executor whose claim is lost.",
+        lambda: Altered(_any_epoch),
+        contract.a_new_claim_shuts_the_old_one_out,
+    ),
     (
         "any place",
         "It adds events behind others that their writer never saw.",
         lambda: Altered(_any_place),
+        contract.who_is_out_of_date_loses_alone,
     ),
-    ("no keys", "The same key makes a second saga.", lambda: Altered(_no_keys)),
-    ("last first", "Events of one moment come in another order.", lambda: Altered(read=_last_first)),
-    ("frees early", "Resources are free once a saga unwinds.", FreesEarly),
+    (
+        "no keys",
+        "The same key makes a second saga.",
+        lambda: Altered(_no_keys),
+        contract.a_key_is_used_once,
+    ),
+    (
+        "last first",
+        "Events of one moment come in another order.",
+        lambda: Altered(read=_last_first),
+        contract.events_come_in_parts,
+    ),
+    (
+        "frees early",
+        "Resources are free once a saga unwinds.",
+        FreesEarly,
+        contract.only_the_end_frees_locks,
+    ),
 )
 POWER: Final[tuple[tuple[str, str, Callable[..., Any]], ...]] = (
     ("acknowledges early", "It acknowledges a batch before it is written.", broken.acknowledges_early),
@@ -137,6 +162,6 @@ POWER: Final[tuple[tuple[str, str, Callable[..., Any]], ...]] = (
     ("forgets locks", "After a start nobody holds a resource.", broken.forgets_locks),
 )
 TWINS: Final = (
-    *(_by_contract(name, breaks, make) for name, breaks, make in CONTRACTS),
+    *(_by_contract(*one) for one in CONTRACTS),
     *(_by_power(name, breaks, open_log) for name, breaks, open_log in POWER),
 )
