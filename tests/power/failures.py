@@ -24,6 +24,7 @@ from tests.power.vfs import Fault, Trouble, lay_out
 from tests.power.workload import make_batches
 
 ENOUGH: Final = 2000  # calls of one run; none makes as many
+LEAST: Final = 20  # calls of one run that must have failed; each makes more
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,5 +86,6 @@ class Run:
 def sweep(run: Run, folder: Path, note: Callable[[str], None] = print) -> list[str]:
     """Fail each call in turn; return what was found broken."""
     every = list(run.told(folder))
+    assert len(every) - 1 >= LEAST, f"only {len(every) - 1} calls failed: does the log use this disk?"
     note(f"{run.trouble} x{run.times}: {len(every) - 1} failures, {len(every) * run.cuts} power cuts")
     return [told for _, told in every if told]
