@@ -165,7 +165,7 @@ def _trials(config: pytest.Config, subject: Subject) -> Trials:
 def _note(request: pytest.FixtureRequest, operation: str, row: Row) -> None:
     """Send what a row says in short with the report of the test."""
     short = {"operation": operation, "check": row.check, "ok": row.ok, "seconds": row.seconds}
-    short |= {"passed": row.passed, "points": len(row.points), "of": row.total}
+    short |= {"passed": row.passed, "points": len(row.points), "of": row.total, "note": row.note}
     request.node.user_properties.append((PROPERTY, short))
 
 
@@ -203,6 +203,8 @@ class Matrix:
             is_ok = all(short["ok"] for shorts in checks.values() for short in shorts)
             line = f"{operation}: {'ok' if is_ok else 'NOT OK'}: {', '.join(_told(checks))}"
             terminalreporter.write_line(line, green=is_ok, red=not is_ok)
+            for note in sorted({short["note"] for shorts in checks.values() for short in shorts} - {""}):
+                terminalreporter.write_line(f"  note: {note}", yellow=True)
 
 
 def _told(checks: dict[str, list[dict[str, Any]]]) -> Iterator[str]:

@@ -16,7 +16,8 @@ TOLD: Final = 20
 
 def to_text(report: Report) -> str:
     """Return the matrix, what was not covered, and what went wrong, as plain text."""
-    lines = [one_line(report), "", *_table([HEAD, *(_cells(row) for row in report.rows)])]
+    notes = [f"note: {note}" for note in report.notes]
+    lines = [one_line(report), *notes, "", *_table([HEAD, *(_cells(row) for row in report.rows)])]
     lines += [f"{each.kind}: {_reached(each)}" for each in report.coverage]
     lines += [f"  never ran: {name}" for each in report.coverage for name in each.missing]
     for row in report.rows:
@@ -85,6 +86,7 @@ code { font-size: .9em; overflow-wrap: anywhere }
 </style>
 <h1>$name <span class="$css">$word</span></h1>
 <p>$summary</p>
+$notes
 <table>
 <tr>$head</tr>
 $rows
@@ -104,6 +106,7 @@ def to_html(report: Report) -> str:
         css="ok" if report.ok else "bad",
         word="ok" if report.ok else "not ok",
         summary=escape(f"{one_line(report)}, in {report.seconds:.1f} s"),
+        notes="\n".join(f"<p>note: {escape(note)}</p>" for note in report.notes),
         head="".join(f"<th>{escape(cell)}</th>" for cell in HEAD),
         rows=rows,
         coverage=_html_coverage(report),

@@ -3,6 +3,7 @@
 Rules
 - A point that was never reached is a failure: a proof of something that did not happen is none.
 - A check that had nothing to try says why; one that tried some of its points says of how many.
+- A check that could not see what the saga does says so: that nothing was left is then no finding.
 - A report is data; how it looks as text, JSON or HTML is decided elsewhere.
 """
 
@@ -10,7 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+UNSEEN: Final = (
+    "nothing is seen of what the saga does, so nothing that it leaves would be: let its params be of the "
+    "folder that each trial has of its own, or give a snapshot of what it changes"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,7 @@ class Row:
 
     `of` is how many points there are in all, when only some were tried. `nothing` says why there is no
     point to try, such as an operation whose steps have no probe. `coverage` is what ran in its trials.
+    `note` is what weakens all of it, such as `UNSEEN`.
     """
 
     check: str
@@ -59,6 +66,7 @@ class Row:
     nothing: str = ""
     coverage: tuple[Coverage, ...] = ()
     seconds: float = field(default=0.0, compare=False)
+    note: str = ""
 
     @property
     def total(self) -> int:
@@ -106,6 +114,11 @@ class Report:
         is_tried = bool(self.rows) and all(row.ok for row in self.rows)
         return is_tried and not any(each.missing for each in self.coverage)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What its checks say that weakens them, each once."""
+        return tuple(dict.fromkeys(row.note for row in self.rows if row.note))
+
     def to_json(self) -> dict[str, Any]:
         """Return the matrix as JSON, with each point that is not ok."""
         return {
@@ -114,6 +127,7 @@ class Report:
             "version": self.version,
             "ok": self.ok,
             "seconds": round(self.seconds, 3),
+            "notes": list(self.notes),
             "checks": [_row(row) for row in self.rows],
             "coverage": {
                 each.kind: {

@@ -10,16 +10,20 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sledsaga.core.define import Operation
 
 Params = Mapping[str, Any]
 Picture = Callable[[Path], Any]
 GoodEnough = Callable[[Any, Any, Any], bool]
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - what is made below it has a name of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +50,11 @@ class Subject:
     def params_in(self, folder: Path) -> Params:
         """Return the params of a trial in this folder."""
         return self.params(folder) if callable(self.params) else self.params
+
+
+@contextmanager
+def temporary() -> Iterator[Path]:
+    """Give a folder for trials: in memory, unless TMPDIR says where; it is removed afterwards."""
+    memory = MEMORY if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="sledsaga-", dir=memory) as folder:
+        yield Path(folder)

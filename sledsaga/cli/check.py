@@ -129,8 +129,7 @@ def _writable(html: str) -> Path:
 
 def _subject(desk: Desk, name: str, params: dict[str, Any], stack: ExitStack) -> Subject:
     """Return what is tried; raises UsageError for what does not fit, HostError when there is no sled."""
-    from sledsaga.check.kills.ground import temporary
-    from sledsaga.check.subject import Subject
+    from sledsaga.check.subject import Subject, temporary
     from sledsaga.wiring import open_catalog
 
     operation = open_catalog(desk.settings).get(name)

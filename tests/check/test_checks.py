@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -21,6 +22,7 @@ from sledsaga.check import (
     slow_each_command,
     to_text,
 )
+from sledsaga.check.report import UNSEEN
 from sledsaga.core.define import no_undo, step
 from sledsaga.engine.context import Context
 from sledsaga.errors import UsageError
@@ -30,13 +32,16 @@ from tests.check.toys import (
     BOX,
     GOOD_ON_FILES,
     OnSled,
+    Params,
     dataset,
     looks,
     on_files,
     on_sled,
     other,
+    params_in,
     pool_of,
     probe_dataset,
+    undo_other,
     zfs,
 )
 
@@ -92,6 +97,61 @@ def test_an_undo_that_forgets_is_found_before_all_else() -> None:
     assert (point.name, point.ok) == ("the saga that fails at its end", False)
     assert '+ "root/other"' in point.why
     assert not check(subject).ok
+
+
+def test_steps_after_one_that_cannot_be_done_twice_are_tried() -> None:
+    """What is told of a step is what came of it alone, not that another one ended the saga before it."""
+
+    def strict(params: Params) -> None:
+        (params.root / "strict").mkdir()
+
+    def undo_strict(params: Params) -> None:
+        if (params.root / "strict").exists():
+            (params.root / "strict").rmdir()
+
+    row = actions_twice(
+        on_files(step(strict, undo=undo_strict), step(other, undo=undo_other, after="strict"))
+    )
+    assert [(point.name, point.ok) for point in row.points] == [
+        ("strict: do twice", False),
+        ("other: do twice", True),
+    ]
+
+
+def test_a_step_that_was_not_tried_alone_is_no_point() -> None:
+    """When all in one saga fail, a sample of the steps is tried alone, and the others count as left out."""
+
+    def strict(params: Params, ctx: Context) -> None:
+        (params.root / ctx.step).mkdir()
+
+    def undo_strict(params: Params, ctx: Context) -> None:
+        if (params.root / ctx.step).exists():
+            (params.root / ctx.step).rmdir()
+
+    row = actions_twice(on_files(*(step(strict, name=n, undo=undo_strict) for n in "abcd")), every=4)
+    assert len(row.points) < row.total == 4
+    assert row.failures == row.points
+
+
+def test_what_is_not_seen_is_noted(tmp_path: Path) -> None:
+    """A saga that works outside of its trials' folders may pass; that nothing of it was seen is said."""
+    subject = on_files(step(other, undo=undo_other))
+    assert check(subject).notes == ()
+    assert check(replace(subject, params={"root": tmp_path})).notes == (UNSEEN,)
+
+
+def test_trials_stand_where_tmpdir_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who names a place for temporary files gets the trials there, not in memory."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # it was read from the environment before
+    places = list[Path]()
+
+    def noted(folder: Path) -> dict[str, Any]:
+        places.append(folder)
+        return params_in(folder)
+
+    assert actions_twice(replace(on_files(BOX), params=noted)).ok
+    assert {place.parent for place in places} == {tmp_path}
 
 
 def test_what_hangs_is_given_up() -> None:

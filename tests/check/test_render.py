@@ -52,6 +52,15 @@ fail_each_step: <b>note</b>: + "left": "2 < 3 & more"
     )
 
 
+def test_a_note_is_told_once_and_first() -> None:
+    """What weakens several checks alike stands once, before the matrix; it makes nothing fail."""
+    noted = report(Row("undo_twice", (FINE,), note="<dark>"), Row("actions_twice", (FINE,), note="<dark>"))
+    assert noted.ok
+    assert to_text(noted).splitlines()[1:3] == ["note: <dark>", ""]
+    assert to_html(noted).count("<p>note: &lt;dark&gt;</p>") == 1
+    assert noted.to_json()["notes"] == ["<dark>"]
+
+
 def test_many_failures_are_counted() -> None:
     """Text tells the first twenty of a check's failures; JSON and HTML tell all."""
     many = report(Row("fail_each_step", (BROKEN,) * 25))

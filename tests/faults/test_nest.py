@@ -10,9 +10,10 @@ import pytest
 
 from sledsaga.check.kills.child import Kill
 from sledsaga.check.kills.ground import Grounds
-from sledsaga.check.kills.matrix import Extent, real_kills, thinned
+from sledsaga.check.kills.matrix import Extent, real_kills
 from sledsaga.check.kills.place import Place, place_of
 from sledsaga.check.kills.processes import Nest
+from sledsaga.check.report import UNSEEN
 from sledsaga.check.subject import Subject
 from sledsaga.core.define import Model, no_undo, operation, step
 from sledsaga.errors import UsageError
@@ -101,7 +102,15 @@ def test_several_grounds_try_all(tmp_path: Path) -> None:
     assert one[0].points
 
 
-def test_the_last_is_never_left_out() -> None:
-    """One in so many is taken, and the last one."""
-    assert thinned(range(8), 3) == [0, 3, 6, 7]
-    assert (thinned(range(7), 3), thinned(range(3), 1), thinned([], 2)) == ([0, 3, 6], [0, 1, 2], [])
+def test_a_sample_of_kills_has_both_moments() -> None:
+    """Appends pass before and after in turn; one point in two is not all of one of them."""
+    [row] = real_kills(Subject(letters.MIXED, in_folder), only=["kill_at_appends"], extent=Extent(every=2))
+    moments = [point.name.partition(" ")[0] for point in row.points[:-1]]  # the last is always taken
+    assert set(moments) == {"before-append", "after-append"}
+    assert len(row.points) < row.total
+
+
+def test_kills_of_what_is_not_seen_are_noted(tmp_path: Path) -> None:
+    """A saga that works outside of its trials' folders passes; that nothing of it was seen is said."""
+    [row] = real_kills(Subject(letters.MIXED, {"folder": str(tmp_path)}), only=["kill_at_calls_unwinding"])
+    assert row.note == UNSEEN

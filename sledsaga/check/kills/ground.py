@@ -11,7 +11,6 @@ Rules
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -21,17 +20,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from sledsaga.check.kills.child import SLED, Kill, Task, picture_of
 from sledsaga.check.kills.place import place_of
 from sledsaga.check.kills.processes import Nest, Ran
 from sledsaga.check.leaves import files_below, text_of
-from sledsaga.check.subject import Subject
+from sledsaga.check.subject import Subject, temporary
 from sledsaga.engine.ids import new_id
 from sledsaga.hosts.sim import SimSled
 
-MEMORY: Final = Path("/dev/shm")  # noqa: S108 - what is made below it has a name of its own
 Thing = TypeVar("Thing")
 Result = TypeVar("Result")
 
@@ -112,14 +110,6 @@ class Ground:
         """Return all that is there before anything was done."""
         with self.trial() as trial:
             return trial.now().seen
-
-
-@contextmanager
-def temporary() -> Iterator[Path]:
-    """Give a folder for trials: in memory, unless TMPDIR says where; it is removed afterwards."""
-    memory = MEMORY if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="sledsaga-", dir=memory) as folder:
-        yield Path(folder)
 
 
 class Grounds:

@@ -28,14 +28,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from sledsaga.check.kills.child import Kill, Passing
 from sledsaga.check.kills.ground import End, Ground, Grounds
 from sledsaga.check.kills.processes import Ran
-from sledsaga.check.report import Point, Row
+from sledsaga.check.report import UNSEEN, Point, Row
 from sledsaga.check.subject import Subject
-from sledsaga.check.trials.series import OnPoint
+from sledsaga.check.trials.series import OnPoint, one_in
 from sledsaga.check.trials.trial import compared
 from sledsaga.core.plan import plan
 from sledsaga.engine.crashpoints import APPENDS, CALLS, COMMANDS
@@ -56,12 +56,11 @@ NOTHING: Final = {
 }
 TRIES: Final = 5
 SOONER: Final = 0.6
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much is tried: every n-th point, so many random moments each way, so many trials at a time.
+    """How much is tried: one point in `every`, so many random moments each way, so many trials at a time.
 
     `strict` asks of a saga that is to succeed that it does so after a kill, and of one that is to fail that
     it is undone; otherwise each may come to either end. `whole` also kills sagas that are to fail on their
@@ -83,8 +82,8 @@ ALL: Final = Extent()
 class Way:
     """A saga without kills, that succeeds or unwinds: what it passed, and which ends there may be.
 
-    `changes` says whether it changes the sled; `own` is what only this way passes: that of one that unwinds
-    begins when its last step has failed.
+    `changes` says whether it changes the sled, `note` what weakens all that is found; `own` is what only
+    this way passes: that of one that unwinds begins when its last step has failed.
     """
 
     unwinds: bool
@@ -94,6 +93,7 @@ class Way:
     ends: dict[str, str]
     seconds: float
     wrong: str = ""
+    note: str = ""
 
     @property
     def suffix(self) -> str:
@@ -163,7 +163,8 @@ class Matrix:
             points.append(point)
             self._tell(check, point, len(shots))
         nothing = "" if points else NOTHING[name]
-        return Row(check, tuple(points), of=total, nothing=nothing, seconds=time.monotonic() - begun)
+        seconds = time.monotonic() - begun
+        return Row(check, tuple(points), total, nothing, seconds=seconds, note=way.note if points else "")
 
     def _tell(self, check: str, point: Point, count: int) -> None:
         if self.on_point is not None:
@@ -177,13 +178,13 @@ class Matrix:
         if name == TWICE:
             return self._second_shots(way)
         shots = [Shot(str(each), (each.kill,)) for each in way.killable(KINDS[name])]
-        return thinned(shots, self.extent.every), len(shots)
+        return one_in(self.extent.every, shots), len(shots)
 
     def _second_shots(self, way: Way) -> tuple[list[Shot], int]:
         """Return trials with two kills; the total is estimated, for what is left out was not recovered."""
         points = tuple(point for point in AFTER if point in way.points)
         firsts = [each for each in way.killable(points) if each in way.own]
-        some = thinned(firsts, self.extent.every)
+        some = one_in(self.extent.every, firsts)
         shots = [shot for first in some for shot in _second_shots(first, self._recovery(way, first), points)]
         return shots, len(shots) * len(firsts) // max(1, len(some))
 
@@ -239,12 +240,6 @@ def _moments(way: Way, extent: Extent) -> Iterator[Shot]:
         yield Shot(f"moment {number}: {kill}", (kill,))
 
 
-def thinned(things: Sequence[Item], every: int) -> list[Item]:
-    """Return every n-th thing, and the last one."""
-    some = list(things[::every])
-    return some if not things or (len(things) - 1) % every == 0 else [*some, things[-1]]
-
-
 def _ways(ground: Ground, extent: Extent) -> tuple[Way, Way]:
     """Run the saga without kills, to its good end and undone."""
     before = ground.before()
@@ -252,6 +247,8 @@ def _ways(ground: Ground, extent: Extent) -> tuple[Way, Way]:
     good, undone = {"succeeded": there.seen}, {"undone": before}
     changes = any(each.point in COMMANDS for each in ran.passings)
     back, ran_back = _untroubled(ground, unwinds=True)
+    is_unseen = before == there.seen and any(each.point == "after-undo" for each in ran_back.passings)
+    note = UNSEEN if is_unseen else ""
     forward = Way(
         unwinds=False,
         changes=changes,
@@ -260,6 +257,7 @@ def _ways(ground: Ground, extent: Extent) -> tuple[Way, Way]:
         ends=good if extent.strict else good | undone,
         seconds=ran.seconds,
         wrong=wrong(there, good),
+        note=note,
     )
     unwinding = Way(
         unwinds=True,
@@ -269,6 +267,7 @@ def _ways(ground: Ground, extent: Extent) -> tuple[Way, Way]:
         ends=undone if extent.strict else good | undone,
         seconds=ran_back.seconds,
         wrong=forward.wrong or wrong(back, undone),
+        note=note,
     )
     return forward, unwinding
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from sledsaga.check.report import Coverage, Point, Row
+from sledsaga.check.report import UNSEEN, Coverage, Point, Row
 from sledsaga.check.subject import Subject
 from sledsaga.check.trials import variant
 from sledsaga.check.trials.trial import (
@@ -86,6 +86,11 @@ class Trials:
         last = () if self.late.has_pivot else self.late.last
         able = {*self.late.ahead, *last}
         return tuple(step.path for step in self.plan.dag.steps if step.undo == "undo" and step.path in able)
+
+    @property
+    def is_unseen(self) -> bool:
+        """Whether there is something to undo when the saga has succeeded, and nothing of it is seen."""
+        return bool(self.undoable) and self.start.text == self.plain.text
 
     @property
     def do_sites(self) -> tuple[Site, ...]:
@@ -206,6 +211,17 @@ def tally(trials: Trials, seen: Iterable[Seen], covers: Sequence[str]) -> tuple[
     return tuple(each for each in found if each.known)
 
 
+def one_in(every: int, items: Sequence[Item]) -> list[Item]:
+    """Return one in `every` items, and the last one, in order.
+
+    Which ones is by a die that falls the same each time: at a fixed distance all might be of one kind.
+    """
+    number = len(items)
+    dice = random.Random(number)  # noqa: S311 - a die, no secret
+    some = dice.sample(range(number), -(-number // every))
+    return [items[place] for place in sorted({*some, number - 1} if items else ())]
+
+
 @dataclass(slots=True)
 class Sheet:
     """The points of one check as they are tried: of which items, with what, and what ran meanwhile."""
@@ -220,14 +236,8 @@ class Sheet:
     of: int = 0
 
     def some(self, items: Sequence[Item]) -> Sequence[Item]:
-        """Return one in `every` items, and the last one, and note how many there are.
-
-        Which ones is by a die that falls the same each time: at a fixed distance all might be of one kind.
-        """
-        number = len(items)
-        dice = random.Random(number)  # noqa: S311 - a die, no secret
-        some = dice.sample(range(number), -(-number // self.every))
-        chosen = [items[place] for place in sorted({*some, number - 1} if items else ())]
+        """Return one in `every` items, and the last one, and note how many there are."""
+        chosen = one_in(self.every, items)
         self.count += len(chosen)
         self.of += len(items)
         return chosen
@@ -268,4 +278,6 @@ class Sheet:
         """Return the row; `nothing` is why there is no point, if there is none."""
         coverage = tally(self.trials, self.seen, covers) if self.seen else ()
         none = "" if self.points else nothing
-        return Row(self.check, tuple(self.points), self.of, none, coverage, seconds)
+        note = UNSEEN if self.points and self.trials.is_unseen else ""
+        points = tuple(self.points)
+        return Row(self.check, points, self.of, nothing=none, coverage=coverage, seconds=seconds, note=note)

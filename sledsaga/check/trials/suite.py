@@ -19,7 +19,7 @@ from typing import Final, Protocol
 from sledsaga.check.report import Row
 from sledsaga.check.subject import Subject
 from sledsaga.check.trials import variant
-from sledsaga.check.trials.series import OnPoint, Sheet, Trials, trials_of
+from sledsaga.check.trials.series import OnPoint, Sheet, Trials, one_in, trials_of
 from sledsaga.check.trials.trial import NONE, Mischief, PlantedError, Trial, told
 from sledsaga.core import events as ev
 from sledsaga.core.define import ONCE
@@ -115,29 +115,32 @@ def _each_again(
     """Try all paths in one saga; when that is not as it should be, try each alone."""
     if not paths:
         return
-    sheet.of = sheet.count = len(paths)
-    again, why = _again(sheet, direction, paths, script)
-    reasons = dict.fromkeys(paths, "")
+    sheet.of = len(paths)
+    twice, why = _again(sheet, direction, paths, script)
+    reasons = dict.fromkeys(paths, why)
     if why and len(paths) > 1:
-        alone = {path: _again(sheet, direction, [path], script)[1] for path in sheet.some(paths)}
-        reasons |= alone if any(alone.values()) else dict.fromkeys(paths, f"all in one saga: {why}")
-        sheet.of = len(paths)
-    elif why:
-        reasons = dict.fromkeys(paths, why)
+        alone = {path: _again(sheet, direction, [path], script) for path in one_in(sheet.every, paths)}
+        if any(reason for _, reason in alone.values()):
+            twice = {path for path, (called, _) in alone.items() if path in called}
+            reasons = {path: reason for path, (_, reason) in alone.items()}
+        else:
+            reasons = dict.fromkeys(paths, f"all in one saga: {why}")
+    sheet.count = len(reasons)
     for path, reason in reasons.items():
-        sheet.add(f"{path}: {direction} twice", reason, reached=bool(reason) or path in again.twice)
+        sheet.add(f"{path}: {direction} twice", reason, reached=bool(reason) or path in twice)
 
 
 def _again(
     sheet: Sheet, direction: str, paths: Sequence[str], script: Callable[[Again, Trial], str]
-) -> tuple[Again, str]:
+) -> tuple[set[str], str]:
+    """Return which of these were called twice in one saga, and what went wrong."""
     again = Again(direction, frozenset(paths))
     with sheet.trial() as trial:
         try:
             why = script(again, trial)
         except SledsagaError as error:
             why = str(error)
-    return again, why
+    return again.twice, why
 
 
 @dataclass(slots=True)

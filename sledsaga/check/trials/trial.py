@@ -11,7 +11,6 @@ Rules
 from __future__ import annotations
 
 import shutil
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from sledsaga.check.leaves import files_below, in_short, text_of
-from sledsaga.check.subject import Params, Subject
+from sledsaga.check.subject import Params, Subject, temporary
 from sledsaga.core import events as ev
 from sledsaga.core.commands import Command, Verb
 from sledsaga.core.dag import Plan
@@ -278,9 +277,7 @@ class Handle:
 @contextmanager
 def begin(subject: Subject) -> Iterator[Trial]:
     """Prepare the ground of one trial in a folder that is removed afterwards."""
-    memory = Path("/dev/shm")  # noqa: S108 - the folder below it has a name of its own, and costs no disk
-    with tempfile.TemporaryDirectory(prefix="trial-", dir=memory if memory.is_dir() else None) as name:
-        folder = Path(name)
+    with temporary() as folder:
         if subject.sled is not None:
             shutil.copytree(subject.sled, folder / "sled")
         params = subject.params_in(folder)
