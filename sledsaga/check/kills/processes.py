@@ -153,7 +153,8 @@ def _load_all(place: Place) -> str:
     """Load what children need; return why the operation cannot be had here, or nothing."""
     try:
         load(place)
-        child.warm_up()
+        with _unheard(signal.SIGTERM):  # until its folder is removed
+            child.warm_up()
         gc.freeze()  # what is there now is shared with all children, as long as nobody touches it
     except UsageError as error:
         return str(error)
