@@ -70,11 +70,10 @@ class Flights:
         live, flight = done.live, done.flight
         if live.flights.get(flight.call.step) is not flight:
             return None
-        self.expire()  # a command that ends with its step's time may come in before the clock is looked at
         del live.flights[flight.call.step]
         flight.is_over = True
         self.count -= 1
-        return judged(done.ending, flight.stopped, limit_s=_limit_s(live, flight.call))
+        return judged(done.ending, _why_stopped(done), limit_s=_limit_s(live, flight.call))
 
     def stop(self, live: Live, why: str) -> None:
         """Tell all calls of a saga to end: STOPPING, or LOST."""
@@ -98,7 +97,10 @@ class Flights:
         self.count += 1
         if context.deadline is not None:
             self._watch((context.deadline, next(self._order), flight))
-        self._workers.start(job, lambda ending: self._post(Finished(live, flight, ending)))
+        self._workers.start(job, lambda ending: self._post(self._finished(live, flight, ending)))
+
+    def _finished(self, live: Live, flight: Flight, ending: Ending) -> Finished:
+        return Finished(live, flight, ending, self._clock.monotonic())
 
     def _watch(self, deadline: _Deadline) -> None:
         """Keep a deadline; those of calls that ended long before theirs must not pile up."""
@@ -127,6 +129,14 @@ class Flights:
         if flight.stopped is None:
             flight.stopped = why
             self._workers.cancel(flight.job)
+
+
+def _why_stopped(done: Finished) -> str | None:
+    """Say why a call had to end before it did; what counts is when it ended, not when that is read."""
+    stopped, deadline = done.flight.stopped, done.flight.job.context.deadline
+    if deadline is None or stopped not in (None, TIMED_OUT):
+        return stopped
+    return TIMED_OUT if done.at >= deadline else None
 
 
 def _limit_s(live: Live, call: Call) -> float | None:

@@ -81,11 +81,12 @@ class Recover:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A call came to its end."""
+    """A call came to its end; `at` is when, on the monotonic clock."""
 
     live: Live
     flight: Flight
     ending: Ending
+    at: float
 
 
 @dataclass(frozen=True, slots=True)

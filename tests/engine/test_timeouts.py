@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +68,41 @@ def test_a_command_that_ends_with_its_step_has_timed_out(start: Start) -> None:
     engine = start(one_step("ends-in-time", only, timeout_s=SOON_S / 4, retry=Retry(2, backoff_s=0.0)))
     views = [engine.wait(engine.submit("ends-in-time").id, PATIENCE_S) for _ in range(20)]
     assert [view.step("only").attempts for view in views] == [2] * 20
+
+
+class SlowStore:
+    """A store that writes at once, until it is told a time before which it does not."""
+
+    def __init__(self) -> None:
+        self.kept = MemoryStore()
+        self.not_before = 0.0
+        self.waits = threading.Event()
+
+    def write(self, new: Any, appends: Any) -> tuple[str, ...]:
+        while time.monotonic() < self.not_before:
+            self.waits.set()
+        return self.kept.write(new, appends)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.kept, name)
+
+
+def test_a_failure_that_came_in_time_is_none_of_time(start: Start) -> None:
+    """A step that fails in time has failed, however late a slow disk lets the executor hear of it."""
+    store = SlowStore()
+
+    def only(ctx: Context) -> None:
+        assert ctx.deadline is not None
+        store.not_before = ctx.deadline
+        threading.Thread(target=engine.submit, args=("other",), daemon=True).start()
+        assert store.waits.wait(PATIENCE_S)
+        raise ValueError("for good")
+
+    retried = Retry(2, backoff_s=0.0)
+    failing = one_step("fails", only, timeout_s=0.5, retry=retried)
+    engine = start(failing, one_step("other", lambda: None), store=store)
+    view = engine.wait(engine.submit("fails").id, PATIENCE_S)
+    assert (view.step("only").error, view.step("only").attempts) == ("ValueError: for good", 1)
 
 
 def test_an_async_step_is_cancelled(start: Start) -> None:
