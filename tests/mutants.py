@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MADE = ROOT / "mutants" / "sledsaga" / "core"
+STATS = ROOT / "mutants" / "mutmut-stats.json"
 EXPLAINED = ROOT / "docs" / "mutants.md"
 LETTERS = re.compile(r"\\u(?!d8)")  # letters beyond Latin, as ids of tests show them
 SURVIVED, NOT_RUN, UNTESTED = 0, None, 33  # mutmut's words for how the tests ended
@@ -23,7 +24,7 @@ SURVIVED, NOT_RUN, UNTESTED = 0, None, 33  # mutmut's words for how the tests en
 
 def unnameable() -> list[str]:
     """Return tests that mutmut cannot call by their id: it would take each of their mutants for killed."""
-    stats = json.loads((ROOT / "mutants" / "mutmut-stats.json").read_text())
+    stats = json.loads(STATS.read_text())
     return sorted(name for name in stats["duration_by_test"] if LETTERS.search(name))
 
 
@@ -59,6 +60,9 @@ def change(name: str) -> str:
 
 def main() -> int:
     """Return 1 when a mutant survived without being explained, or may have been miscounted; else 0."""
+    if not STATS.exists():
+        sys.stdout.write("mutmut has made no mutants: run `make mutants`, and `mutmut run` alone to see what stops it\n")
+        return 1
     explained = re.findall(r"^\| (\w+) \| `(.+?)` \|", EXPLAINED.read_text(), re.MULTILINE)
     unknown = len(unnameable())
     for name in unnameable():
