@@ -61,7 +61,9 @@ def change(name: str) -> str:
 def main() -> int:
     """Return 1 when a mutant survived without being explained, or may have been miscounted; else 0."""
     if not STATS.exists():
-        sys.stdout.write("mutmut has made no mutants: run `make mutants`, and `mutmut run` alone to see what stops it\n")
+        sys.stdout.write(
+            "mutmut has made no mutants: run `make mutants`, and `mutmut run` alone to see what stops it\n"
+        )
         return 1
     explained = re.findall(r"^\| (\w+) \| `(.+?)` \|", EXPLAINED.read_text(), re.MULTILINE)
     unknown = len(unnameable())
