@@ -42,11 +42,16 @@ def count(least: int, most: int | None = None) -> Callable[[str], int]:
 def in_processes(work: Callable[[Item], Result], items: Iterable[Item], *, jobs: int) -> Iterator[Result]:
     """Yield what becomes of each item, in order; who looks no further ends the processes at once."""
     others = active_children()
+    heard = signal.pthread_sigmask(
+        signal.SIG_BLOCK, {signal.SIGINT}
+    )  # a process half made is one nobody ends
     with ProcessPoolExecutor(
         jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
     ) as pool:
         try:
-            yield from pool.map(work, items)
+            found = pool.map(work, items)
+            signal.pthread_sigmask(signal.SIG_SETMASK, heard)
+            yield from found
         except BaseException:
             for child in active_children():
                 if child not in others:
