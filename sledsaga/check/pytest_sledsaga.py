@@ -146,8 +146,9 @@ def _subject(subject: Subject | None, parts: dict[str, Any]) -> Subject:
 
     if subject is None:
         return Subject(**parts)
-    if parts:
-        msg = f"give a subject or its parts, not both; got a subject and {', '.join(parts)}"
+    if parts or not isinstance(subject, Subject):
+        came = ", ".join([f"{subject!r:.60}", *(f"{name}=" for name in parts)])
+        msg = f"give a Subject, or operation=, params= and so on; got {came}"
         raise TypeError(msg)
     return subject
 

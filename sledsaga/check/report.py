@@ -159,6 +159,7 @@ def _row(row: Row) -> dict[str, Any]:
         "reached": row.reached,
         "passed": row.passed,
         "nothing": row.nothing,
+        "seconds": round(row.seconds, 3),
         "missing": [f"{each.kind}: {name}" for each in row.coverage for name in each.missing],
         "failures": [{"point": each.name, "reached": each.reached, "why": each.why} for each in row.failures],
     }

@@ -37,7 +37,8 @@ from sledsaga.check.simulation.people import ROUNDS, People
 from sledsaga.check.simulation.shadow import Told
 from sledsaga.check.simulation.weather import draw
 from sledsaga.check.simulation.world import Parts, World
-from sledsaga.core.events import code_of
+from sledsaga.core.dag import Dag
+from sledsaga.core.events import Recorded, code_of
 from sledsaga.core.state import Status
 from sledsaga.core.view import event_to_json
 from sledsaga.engine.messages import Idle
@@ -183,13 +184,15 @@ def _told(world: World) -> tuple[str, tuple[str, ...]]:
     saga, wrong = world.breaches[0]
     told = world.shadow.sagas.get(saga)
     lines = [f"world   {note}" for note in world.notes]
-    for one in told.log if told is not None else ():
-        body = event_to_json(one, told.plan.dag) if told is not None else {}
-        about = " ".join(f"{key}={body[key]}" for key in body if key not in ("seq", "at", "epoch", "type"))
-        lines.append(
-            f"{saga[-6:]}  {one.at % 100_000:9.3f}  {one.seq:3} claim {one.epoch} {body['type']} {about}"
-        )
+    if told is not None:
+        lines += [f"{saga[-6:]}  {_line(one, told.plan.dag)}" for one in told.log]
     return f"{saga or 'the executor'}: {wrong}", tuple(lines)
+
+
+def _line(one: Recorded, dag: Dag) -> str:
+    body = event_to_json(one, dag)
+    about = " ".join(f"{key}={body[key]}" for key in body if key not in ("seq", "at", "epoch", "type"))
+    return f"{one.at % 100_000:9.3f}  {one.seq:3} claim {one.epoch} {body['type']} {about}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -83,8 +83,7 @@ def check(
         sledsaga check provision-crdb -f crdb.yaml --only undo_twice --json
 
     Changes neither the sled nor the log; {folder} in a param is the folder that each trial has of its own.
-    Ends with 0 when all passed and 1 when something did not, or was
-    never reached.
+    Ends with 0 when all passed and 1 when something did not, or was never reached.
     """
     names = _chosen(only, real_kills=real_kills)
     page = None if html is None else _writable(html)
@@ -230,9 +229,9 @@ def _moving(progress: Any) -> Callable[[str, Point, int], None]:  # noqa: ANN401
 def _show(desk: Desk, report: Report, page: Path | None) -> None:
     from sledsaga.check.render import to_html, to_text
 
-    if page is not None:
-        page.write_text(to_html(report), encoding="utf-8")
     if desk.terminal.as_json:
         desk.terminal.json(report.to_json())
     else:
         desk.terminal.write(clean(to_text(report)))
+    if page is not None:  # last: when the disk has become full, what was found is told all the same
+        page.write_text(to_html(report), encoding="utf-8")

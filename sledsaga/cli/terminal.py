@@ -53,8 +53,9 @@ class Terminal:
         sys.stdout.write("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))
 
     def write(self, text: str) -> None:
-        """Write a document (SVG, a script) to stdout as it is."""
+        """Write a document (SVG, a script) to stdout as it is, and let it go at once."""
         sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+        sys.stdout.flush()
 
     def write_line(self, text: str) -> None:
         """Write one line of a stream to stdout, and let it go at once."""
@@ -65,6 +66,7 @@ class Terminal:
         """Write one JSON object to stdout: on one line for programs, spread out for people."""
         indent = 2 if sys.stdout.isatty() else None
         sys.stdout.write(json.dumps(body, ensure_ascii=False, indent=indent, default=str) + "\n")
+        sys.stdout.flush()
 
     def json_line(self, body: Any) -> None:  # noqa: ANN401 - any JSON value
         """Write one line of a stream of JSON objects, and let it go at once."""

@@ -3,7 +3,8 @@
 Rules
 - A call is started only after its start is in the log.
 - A call that was told to stop is still in flight until it has ended; nothing else of its step is started.
-- A time limit ends the call as a transient failure, unless it succeeded all the same.
+- A time limit ends the call as a transient failure, unless it succeeded all the same. What counts is when
+  the call ended, not when the loop comes to hear of it.
 - A call that is told to stop because the executor goes down is not recorded unless it came to a good end:
   its step is in doubt, which is the truth. A second reason to stop does not change the first.
 - The calls of a saga that another executor claimed count until they have ended: they take room.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sledsaga.check import CHECKS, pytest_sledsaga
+from tests.check.toys import BOX, made_of
 
 OPERATION = '''
 """An operation of somebody else."""
@@ -132,3 +134,11 @@ def test_the_plugin_costs_nothing_until_it_is_used() -> None:
     names = ("pydantic", "sqlalchemy", "networkx", "sledsaga.engine", "sledsaga.hosts", "sledsaga.core")
     command = [sys.executable, "-c", code.replace("NAMES", repr(names))]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "\n"
+
+
+def test_an_operation_is_named_as_what_it_is(fail_each_step: Any) -> None:
+    """An operation alone is no subject; the message says how it is given."""
+    with pytest.raises(TypeError, match="give a Subject, or operation="):
+        fail_each_step(made_of(BOX))
+    with pytest.raises(TypeError, match="give a Subject, or operation="):
+        fail_each_step(made_of(BOX), params={})

@@ -81,6 +81,7 @@ def test_a_report_as_json() -> None:
         "reached": 2,
         "passed": 1,
         "nothing": "",
+        "seconds": 0.0,
         "missing": ["undos: note"],
         "failures": 1,
     }

@@ -181,6 +181,14 @@ def test_the_sled_is_left_as_it_was(line: Line, place: Any) -> None:
     assert files_below(place.path / "sled") == before
 
 
+def test_a_page_that_cannot_be_written_does_not_take_the_matrix_along(place: Any) -> None:
+    """When the disk is full at the end, the matrix has been told, and the page's trouble is one line."""
+    done = place.run("check", "sound", *HERE, "--only", "undo_twice", "--html", "/dev/full")
+    assert (done.code, done.err.count("\n")) == (1, 1)
+    assert "No space left" in done.err
+    assert done.out.startswith("sound v1: ok")
+
+
 @pytest.fixture
 def short_tmp() -> Iterator[Path]:
     """Make a folder for temporary files whose name leaves room for the name of a socket."""
