@@ -15,6 +15,7 @@ from sledsaga.core.events import CODES
 from tests.twins.loop import DropsAnEnd
 
 SEEDS, CHUNK, SAGAS = 200, 25, 80
+FEW, MANY = 10, 1000
 LARGE = {
     10_001: 500,
     10_004: 400,
@@ -48,6 +49,15 @@ def test_no_promise_is_broken_in_a_large_world(seed: int) -> None:
     """The same with thousands of sagas."""
     run = simulate(seed, sagas=LARGE[seed])
     assert run.breach == "", told(run)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("first", range(0, SEEDS, FEW))
+def test_no_promise_is_broken_in_large_worlds(first: int) -> None:
+    """The same worlds with a thousand sagas each."""
+    for seed in range(first, first + FEW):
+        run = simulate(seed, sagas=MANY)
+        assert run.breach == "", told(run)
 
 
 def live_through(first: int, hash_seed: str) -> str:
