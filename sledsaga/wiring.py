@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from sledsaga.engine.context import Context
     from sledsaga.engine.engine import Engine
     from sledsaga.hosts.host import Host, HostCommand
+    from sledsaga.hosts.platform import Platform
     from sledsaga.hosts.sled import Sled
     from sledsaga.store.oslock import Holder
     from sledsaga.store.store import Store
@@ -194,21 +195,33 @@ def _name() -> str:
 
 
 def open_host(url: str) -> Host:
-    """Open the machine at a URL: `sim:PATH` (with `?latency_s=0.1` for a slow one), or `local:` for this one.
+    """Open the machine at a URL, as `open_machine` does, when its platform does not matter."""
+    return open_machine(url)[0]
 
-    Raises UsageError, HostError.
+
+def open_machine(url: str) -> tuple[Host, Platform]:
+    """Open the machine at a URL, and say what kind it is.
+
+    `sim:PATH` (with `?latency_s=0.1` for a slow one) is a simulated one, `local:` is this one; `local:PATH`
+    names the document of a Linux machine. Raises UsageError, HostError.
     """
     kind, _, rest = url.partition(":")
     if kind == "local" and not rest:
-        from sledsaga.hosts.local import LocalHost
-
-        return LocalHost()
+        return _this_machine()
     path, _, query = rest.partition("?")
     if kind != "sim" or not path:
         raise UsageError(f"{url!r} is no sled: sim:PATH is expected, or local: for this machine")
+    from sledsaga.hosts.illumos.platform import ILLUMOS
     from sledsaga.hosts.sim.host import SimHost
 
-    return SimHost(path, latency_s=_latency_s(query))
+    return SimHost(path, latency_s=_latency_s(query)), ILLUMOS
+
+
+def _this_machine() -> tuple[Host, Platform]:
+    from sledsaga.hosts.illumos.platform import ILLUMOS
+    from sledsaga.hosts.local import LocalHost
+
+    return LocalHost(), ILLUMOS
 
 
 def _latency_s(query: str) -> float:
@@ -228,7 +241,7 @@ class Sleds:
         """Remember where the machine is; `hook` is told before and after each command that changes it."""
         self._url = url
         self._hook = hook
-        self._host: Host | None = None
+        self._machine: tuple[Host, Platform] | None = None
         self._lock = threading.Lock()
 
     def __call__(self, context: Context) -> Sled:
@@ -238,11 +251,12 @@ class Sleds:
         from sledsaga.hosts.step import StepHost
 
         with self._lock:
-            self._host = self._host or open_host(self._url)
-        host: Host = ReadOnlyHost(self._host) if context.direction == "probe" else self._host
+            self._machine = self._machine or open_machine(self._url)
+        machine, platform = self._machine
+        host: Host = ReadOnlyHost(machine) if context.direction == "probe" else machine
         before, after = (self._told(context.step, moment) for moment in ("before-command", "after-command"))
         seen = StepHost(host, context.cancelled, context.deadline, before, after)
-        return Sled(seen, saga=context.saga, pause=context.pause)
+        return Sled(seen, saga=context.saga, pause=context.pause, platform=platform)
 
     def _told(self, step: str, point: str) -> Callable[[HostCommand], None] | None:
         hook = self._hook
@@ -254,6 +268,6 @@ class Sleds:
 
     def __exit__(self, *_error: object) -> None:
         """Close the machine, if it was opened."""
-        close = getattr(self._host, "close", None)
+        close = getattr(self._machine and self._machine[0], "close", None)
         if close is not None:
             close()

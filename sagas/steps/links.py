@@ -12,7 +12,7 @@ from uuid import UUID
 from sagas.steps.patience import patient
 from sledsaga.core.define import Absent, Conflicting, Model, Present, Probe
 from sledsaga.errors import CommandFailed
-from sledsaga.hosts.illumos.network import VnicSpec
+from sledsaga.hosts.link import VnicSpec
 from sledsaga.hosts.names import LinkName
 from sledsaga.hosts.sled import Sled
 

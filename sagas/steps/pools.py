@@ -74,7 +74,7 @@ def _named(sled: Sled, wanted: PoolWanted) -> tuple[Disk, PoolName | None]:
     if disk is None:
         raise Transient(f"disk {wanted.disk} is not plugged in; {wanted.name} needs it")
     refuse_class(wanted.name, disk)
-    label = sled.pools.identify(disk.path)
+    label = sled.disks.identify(disk.path)
     if label not in (None, wanted.name):
         raise ForeignObject(
             f"{disk.path} ({disk.identity}) holds {label}, not {wanted.name}; it stays as it is"
@@ -88,7 +88,7 @@ def _carrier(sled: Sled, name: PoolName) -> tuple[Disk, PoolName]:
         if disk.pool_class != name.pool_class:
             continue
         try:
-            if sled.pools.identify(disk.path) == name:
+            if sled.disks.identify(disk.path) == name:
                 return disk, name
         except (CommandFailed, ForeignObject) as error:
             unread.append(f"{disk.path}: {error}")

@@ -18,12 +18,9 @@ from sagas.steps.zone_kinds import ZoneWanted, spec_of
 from sagas.steps.zone_records import ZoneRecord, ZonesSeen, rebuild
 from sledsaga.core.define import Model
 from sledsaga.errors import ForeignObject, Transient
-from sledsaga.hosts.answer import require
-from sledsaga.hosts.illumos.zoneadm import boot_zone
-from sledsaga.hosts.illumos.zonecfg import fingerprint
-from sledsaga.hosts.illumos.zones import UP
 from sledsaga.hosts.names import ZoneName
 from sledsaga.hosts.sled import Sled
+from sledsaga.hosts.zone import UP
 
 
 class Gone(Model):
@@ -35,7 +32,7 @@ class Gone(Model):
 @patient
 def shut_down(sled: Sled, zones: list[ZoneWanted], images: list[Image], before: ZonesSeen) -> Gone:
     """Halt all zones that go or are built anew. Raises Transient while one is on its way, ForeignObject."""
-    going = _going(zones, images, before)
+    going = _going(sled, zones, images, before)
     for record in going:
         sled.zones.halt(record.name)
     states = {zone.name: zone.state for zone in sled.zones.list()}
@@ -49,7 +46,7 @@ def shut_down(sled: Sled, zones: list[ZoneWanted], images: list[Image], before: 
 
 def undo_shut_down(sled: Sled, zones: list[ZoneWanted], images: list[Image], before: ZonesSeen) -> None:
     """Boot those again that ran."""
-    for record in _going(zones, images, before):
+    for record in _going(sled, zones, images, before):
         seen = sled.zones.observe(record.name)
         if record.state != "running" or (seen is not None and seen.state == "running"):
             continue
@@ -57,7 +54,7 @@ def undo_shut_down(sled: Sled, zones: list[ZoneWanted], images: list[Image], bef
             raise ForeignObject(
                 f"zone {record.name} ran before, but is not there as it was; look at it, then boot it"
             )
-        require(sled.host, boot_zone(record.name))
+        sled.zones.reboot(record.name)
 
 
 @patient
@@ -77,11 +74,11 @@ def undo_retire(sled: Sled, zones: list[ZoneWanted], before: ZonesSeen) -> None:
         rebuild(sled, record)
 
 
-def _going(zones: list[ZoneWanted], images: list[Image], before: ZonesSeen) -> list[ZoneRecord]:
+def _going(sled: Sled, zones: list[ZoneWanted], images: list[Image], before: ZonesSeen) -> list[ZoneRecord]:
     found = before.without(zones)
     for zone, image in zip(zones, images, strict=True):
         record = before.zones.get(zone.name)
-        if record is not None and record.fingerprint != fingerprint(spec_of(zone, image)):
+        if record is not None and record.fingerprint != sled.zones.fingerprint(spec_of(zone, image)):
             found.append(record)
     return found
 
@@ -90,6 +87,6 @@ def _retire_parts(sled: Sled, record: ZoneRecord, zone: ZoneWanted, keep: list[s
     if record.root is not None and record.root.saga is not None and zone.root not in keep:
         record.datasets(sled).destroy(zone.root, mountpoint=zone.root.mountpoint)
     if record.address_owner is not None:
-        replace(sled.links, saga=record.address_owner).delete_address(zone.gz_object)
+        replace(sled, saga=record.address_owner).links.delete_address(zone.gz_object)
     if record.link_owner is not None:
         record.links(sled).delete_vnic(zone.link)

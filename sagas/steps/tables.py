@@ -197,7 +197,7 @@ def _start(inputs: dict[str, Source], which: str, boot_after: Iterable[str]) -> 
         undo_timeout_s=CHANGE_S,
     )
     running: dict[str, Source] = {"running": output_of(named("boot", which))}
-    yield look(zones.single_user, named("ready", which), running, retry=PATIENT)
+    yield look(zones.ready, named("ready", which), running, retry=PATIENT)
 
 
 def zones_before_step(zone: ZoneWanted, image: str, *, after: Iterable[str] = ()) -> Step:

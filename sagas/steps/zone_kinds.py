@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal, get_args
 from uuid import UUID
 
 from sagas.steps.images import Image, ImageWanted
 from sagas.steps.links import UNDERLAY, zone_link
 from sledsaga.core.define import Model
-from sledsaga.hosts.illumos import profile
-from sledsaga.hosts.illumos.profile import ServiceProfile, ZoneNetwork
-from sledsaga.hosts.illumos.zonecfg import ZoneSpec
 from sledsaga.hosts.names import DatasetKind, DatasetName, LinkName, PoolName, ZoneName
+from sledsaga.hosts.zone import STORE, Profile, Properties, ServiceProfile, ZoneNetwork, ZoneSpec
 
 ZoneType = Literal[
     "boundary_ntp",
@@ -48,8 +45,8 @@ DURABLE = frozenset(
 NTP = frozenset({"boundary_ntp", "internal_ntp"})
 BEFORE_TIME = NTP | {"internal_dns"}
 """Types that may start before the sled's time is in step: what time needs, and nothing else."""
-PROFILE_MARK = "sledsaga-profile"
-"""Attribute with the digest of the profile: so a zone with another address is another configuration."""
+ADMIN_HTTP = "127.0.0.1:8080"
+"""Where CockroachDB's own HTTP server listens: only inside its zone."""
 GATEWAY_HOST = 1
 """The sled itself is the first address of its own /64."""
 
@@ -110,24 +107,41 @@ def spec_of(zone: ZoneWanted, image: Image) -> ZoneSpec:
         image_hash=image.sha256,
         datasets=() if zone.dataset is None else (zone.dataset,),
         links=(zone.link,),
-        attributes=((PROFILE_MARK, hashlib.sha256(profile_of(zone)).hexdigest()),),
+        profile=profile_of(zone),
     )
 
 
-def profile_of(zone: ZoneWanted) -> bytes:
-    """Return the zone's SMF profile."""
+def profile_of(zone: ZoneWanted) -> Profile:
+    """Return what the zone does at its first boot."""
     network = ZoneNetwork(zone.link, _gateway(zone.address), zone.address)
+    return Profile(network, tuple(_services(zone)))
+
+
+def _services(zone: ZoneWanted) -> Iterator[ServiceProfile]:
+    listen = (("listen_addr", zone.address), ("listen_port", str(zone.port)))
+    store = ("store", STORE)
     match zone.type:
         case "cockroach_db":
-            return profile.crdb_profile(network, zone_id=zone.id, port=zone.port)
+            yield ServiceProfile("oxide/cockroachdb", (*listen, store))
+            yield ServiceProfile("oxide/cockroach-admin", _admin(zone))
         case "crucible":
-            return profile.crucible_profile(
-                network, dataset=zone.dataset or "", agent_id=zone.id, port=zone.port
-            )
+            own = (("dataset", zone.dataset or ""), *listen, ("uuid", str(zone.id)), store)
+            yield ServiceProfile("oxide/crucible/agent", own)
         case "clickhouse" | "clickhouse_keeper" | "clickhouse_server":
-            return profile.clickhouse_profile(network, variant=zone.type, port=zone.port)
-    own = (("listen_addr", zone.address), ("listen_port", str(zone.port)))
-    return profile.generic_profile(network, (ServiceProfile(f"oxide/{prefix_of(zone.type)}", own),))
+            is_enabled = zone.type == "clickhouse"  # the others start when they have got their configuration
+            yield ServiceProfile(f"oxide/{zone.type}", (*listen, store), is_enabled=is_enabled)
+        case _:
+            yield ServiceProfile(f"oxide/{prefix_of(zone.type)}", listen)
+
+
+def _admin(zone: ZoneWanted) -> Properties:
+    """Return the properties of the server that administers a CockroachDB node from inside its zone."""
+    host = f"[{zone.address}]" if ":" in zone.address else zone.address
+    return (
+        ("zone_id", str(zone.id)),
+        ("cockroach_address", f"{host}:{zone.port}"),
+        ("http_address", ADMIN_HTTP),
+    )
 
 
 def _gateway(address: str) -> str:

@@ -16,15 +16,12 @@ from sagas.steps.patience import patient
 from sagas.steps.zone_kinds import ZoneWanted, profile_of, spec_of
 from sledsaga.core.define import Model
 from sledsaga.errors import ForeignObject, NotFound
-from sledsaga.hosts.illumos.links import Links
-from sledsaga.hosts.illumos.network import VnicSpec
-from sledsaga.hosts.illumos.profile import write_profile
-from sledsaga.hosts.illumos.zonecfg import ZoneSpec, fingerprint
-from sledsaga.hosts.illumos.zones import Zones
+from sledsaga.hosts.link import Links, VnicSpec
 from sledsaga.hosts.names import ZoneName
 from sledsaga.hosts.sled import Sled
 from sledsaga.hosts.zfs.datasets import Datasets
 from sledsaga.hosts.zfs.spec import DatasetSpec
+from sledsaga.hosts.zone import Zones, ZoneSpec
 
 UNBUILT = ("configured", "incomplete")
 """States in which a zone has no root that could be used."""
@@ -45,16 +42,16 @@ class ZoneRecord(Model):
 
     def zones(self, sled: Sled) -> Zones:
         """Return the zones as the saga that made this one sees them."""
-        return replace(sled.zones, saga=self.saga or sled.saga)
+        return replace(sled, saga=self.saga or sled.saga).zones
 
     def datasets(self, sled: Sled) -> Datasets:
         """Return the datasets as the saga that made this zone's root sees them."""
         made_by = None if self.root is None else self.root.saga
-        return replace(sled.datasets, saga=made_by or sled.saga)
+        return replace(sled, saga=made_by or sled.saga).datasets
 
     def links(self, sled: Sled) -> Links:
         """Return the links as the saga that made this zone's link sees them."""
-        return replace(sled.links, saga=self.link_owner or sled.saga)
+        return replace(sled, saga=self.link_owner or sled.saga).links
 
     def spec(self) -> ZoneSpec | None:
         """Return the configuration of the zone, or None when it is not known."""
@@ -90,7 +87,8 @@ def look_at_one(sled: Sled, zone: ZoneWanted, image: Image) -> ZonesSeen:
     """
     seen = look(sled=sled, zones=[zone], previous=[])
     record = seen.zones.get(zone.name)
-    if record is None or record.state in UNBUILT or record.fingerprint == fingerprint(spec_of(zone, image)):
+    wanted = sled.zones.fingerprint(spec_of(zone, image))
+    if record is None or record.state in UNBUILT or record.fingerprint == wanted:
         return seen
     raise ForeignObject(
         f"zone {zone.name} is {record.state} with another configuration, made by {record.saga or 'no saga'}; "
@@ -118,7 +116,7 @@ def rebuild(sled: Sled, record: ZoneRecord) -> None:
     zones.configure(spec)
     if record.state not in UNBUILT:
         zones.install(spec)
-        write_profile(sled.host, spec.path, profile_of(record.zone))
+        zones.write_profile(spec.path, profile_of(record.zone))
 
 
 def _is_built(state: str, wanted: str) -> bool:
@@ -135,8 +133,8 @@ def _rebuild_parts(sled: Sled, record: ZoneRecord, zone: ZoneWanted) -> None:
     if record.link_owner is not None:
         record.links(sled).ensure_vnic(VnicSpec(zone.link, STUB, MTU))
     if record.address_owner is not None and zone.gz_address is not None:
-        links = replace(sled.links, saga=record.address_owner)
-        links.ensure_address(zone.gz_object, gz_cidr(zone.gz_address))
+        owner = replace(sled, saga=record.address_owner)
+        owner.links.ensure_address(zone.gz_object, gz_cidr(zone.gz_address))
 
 
 def gz_cidr(address: str) -> str:
@@ -150,7 +148,7 @@ def _record(sled: Sled, name: ZoneName, zone: ZoneWanted | None) -> ZoneRecord |
         return None
     record = ZoneRecord(name=name, state=seen.state, saga=seen.saga, fingerprint=seen.fingerprint)
     image = None if zone is None else _image(sled, zone)
-    if zone is None or image is None or fingerprint(spec_of(zone, image)) != seen.fingerprint:
+    if zone is None or image is None or sled.zones.fingerprint(spec_of(zone, image)) != seen.fingerprint:
         return record
     root = sled.datasets.observe(zone.root)
     return record.model_copy(

@@ -6,20 +6,16 @@ made; a zone that it replaced is built anew from what was recorded of it (see `r
 
 from __future__ import annotations
 
-import posixpath
-
 from sagas.steps.images import Image
 from sagas.steps.patience import patient
 from sagas.steps.zone_kinds import ZoneWanted, profile_of, spec_of
 from sagas.steps.zone_records import ZonesSeen, rebuild
 from sledsaga.core.define import Absent, Conflicting, Model, Present, Probe
-from sledsaga.hosts.illumos.profile import SITE, write_profile
-from sledsaga.hosts.illumos.zonecfg import fingerprint
 from sledsaga.hosts.names import ZoneName
 from sledsaga.hosts.sled import Sled
 
-SINGLE_USER_S = 60.0
-"""Seconds for one wait for a zone's single-user milestone; a zone needs a few."""
+READY_S = 60.0
+"""Seconds for one wait for a zone's services; a zone needs a few."""
 
 
 class Configured(Model):
@@ -30,9 +26,9 @@ class Configured(Model):
 
 
 class Profile(Model):
-    """A profile that is in its place."""
+    """A profile that is in its place, below this zonepath."""
 
-    path: str
+    zonepath: str
 
 
 class Running(Model):
@@ -46,7 +42,7 @@ def configure(sled: Sled, zone: ZoneWanted, image: Image) -> Configured:
     """Have the zone configured. Raises ForeignObject for a zone that runs with another configuration."""
     spec = spec_of(zone, image)
     sled.zones.configure(spec)
-    return Configured(name=zone.name, fingerprint=fingerprint(spec))
+    return Configured(name=zone.name, fingerprint=sled.zones.fingerprint(spec))
 
 
 def undo_configure(sled: Sled, zone: ZoneWanted, before: ZonesSeen) -> None:
@@ -64,8 +60,8 @@ def probe_configure(sled: Sled, zone: ZoneWanted, image: Image) -> Probe:
     spec = spec_of(zone, image)
     if seen is None:
         return Absent()
-    if seen.fingerprint == fingerprint(spec):
-        done = Configured(name=zone.name, fingerprint=fingerprint(spec))
+    if seen.fingerprint == sled.zones.fingerprint(spec):
+        done = Configured(name=zone.name, fingerprint=sled.zones.fingerprint(spec))
         return Present(done, ours=seen.saga == sled.saga)
     if seen.saga is None:
         return Conflicting(f"zone {zone.name} ({seen.state}) was made by no saga")
@@ -93,25 +89,25 @@ def undo_install(sled: Sled, zone: ZoneWanted, before: ZonesSeen) -> None:
 @patient
 def profile(sled: Sled, zone: ZoneWanted, zonepath: str) -> Profile:
     """Write the zone's profile, unless it runs already: a profile is read at the first boot only."""
-    path = posixpath.join(zonepath, SITE)
     seen = sled.zones.observe(zone.name)
     if seen is None or seen.state not in ("running", "ready"):
-        write_profile(sled.host, zonepath, profile_of(zone))
-    return Profile(path=path)
+        sled.zones.write_profile(zonepath, profile_of(zone))
+    return Profile(zonepath=zonepath)
 
 
 def undo_profile(sled: Sled, zone: ZoneWanted) -> None:
     """Remove the profile when the zone is this saga's and does not run."""
     seen = sled.zones.observe(zone.name)
     if seen is not None and seen.saga == sled.saga and seen.state == "installed":
-        sled.host.remove_file(posixpath.join(seen.path, SITE))
+        sled.zones.remove_profile(seen.path)
 
 
 @patient
 def boot(sled: Sled, zone: ZoneWanted, image: Image, profile: Profile) -> Running:
     """Have the zone booted; it never boots without its profile. Raises Transient while it shuts down."""
-    assert profile.path.endswith(SITE), "a zone boots after its profile was written"
-    sled.zones.boot(spec_of(zone, image))
+    spec = spec_of(zone, image)
+    assert profile.zonepath == spec.path, "a zone boots after its profile was written"
+    sled.zones.boot(spec)
     return Running(name=zone.name)
 
 
@@ -131,9 +127,9 @@ def probe_boot(sled: Sled, zone: ZoneWanted) -> Probe:
 
 
 @patient
-def single_user(sled: Sled, running: Running) -> ZoneName:
-    """Wait until its services may start. Raises Transient after a minute, CommandFailed (maintenance)."""
-    sled.services.wait_online(zone=running.name, timeout_s=SINGLE_USER_S)
+def ready(sled: Sled, running: Running) -> ZoneName:
+    """Wait until it does what it is for. Raises Transient after a minute, CommandFailed (maintenance)."""
+    sled.services.wait_ready(running.name, timeout_s=READY_S)
     return running.name
 
 

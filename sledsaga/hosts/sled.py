@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from sledsaga.hosts.answer import Pause
 from sledsaga.hosts.disks import Disks
 from sledsaga.hosts.host import Host
-from sledsaga.hosts.illumos.links import Links
-from sledsaga.hosts.illumos.services import Services
-from sledsaga.hosts.illumos.zones import Zones
+from sledsaga.hosts.illumos.platform import ILLUMOS
 from sledsaga.hosts.keys import Keys, SecretFile, SecretSource
 from sledsaga.hosts.ledgers import Ledgers, Place
+from sledsaga.hosts.link import Links
+from sledsaga.hosts.platform import Platform
+from sledsaga.hosts.service import Services
 from sledsaga.hosts.zfs.datasets import Datasets
+from sledsaga.hosts.zone import Zones
 from sledsaga.hosts.zpool.pools import Pools
 
 CONFIG = "config"
@@ -25,42 +27,46 @@ CONFIG = "config"
 
 @dataclass(frozen=True, slots=True)
 class Sled:
-    """The machine that steps change. `saga` tags what is made; `pause` waits and ends on cancel."""
+    """The machine that steps change. `saga` tags what is made; `pause` waits and ends on cancel.
+
+    `platform` is the kind of machine: illumos, which a simulated sled speaks too, unless told otherwise.
+    """
 
     host: Host
     saga: str
     pause: Pause = time.sleep
     secrets: SecretSource | None = None
+    platform: Platform = ILLUMOS
 
     @property
     def disks(self) -> Disks:
         """The disks."""
-        return Disks(self.host)
+        return self.platform.disks(self.host)
 
     @property
     def pools(self) -> Pools:
         """The pools."""
-        return Pools(self.host, self.saga, self.pause)
+        return Pools(self.host, self.saga, self.disks, self.datasets)
 
     @property
     def datasets(self) -> Datasets:
         """The datasets."""
-        return Datasets(self.host, self.saga, self.pause)
+        return Datasets(self.host, self.saga, self.pause, self.platform.abilities)
 
     @property
     def zones(self) -> Zones:
         """The zones."""
-        return Zones(self.host, self.saga)
+        return self.platform.zones(self.host, self.saga, self.datasets)
 
     @property
     def links(self) -> Links:
         """The links and addresses of the global zone."""
-        return Links(self.host, self.saga, self.pause)
+        return self.platform.links(self.host, self.saga, self.pause)
 
     @property
     def services(self) -> Services:
         """The services, of the global zone and of others."""
-        return Services(self.host, self.pause)
+        return self.platform.services(self.host, self.pause)
 
     @property
     def keys(self) -> Keys:

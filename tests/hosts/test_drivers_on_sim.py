@@ -12,15 +12,15 @@ import pytest
 from sledsaga.errors import CommandFailed, ForeignObject, HostUnreachable, Mutates, Transient
 from sledsaga.hosts.answer import changes
 from sledsaga.hosts.disks import Disk
-from sledsaga.hosts.illumos.network import VnicSpec
-from sledsaga.hosts.illumos.profile import ZoneNetwork, crdb_profile, write_profile
-from sledsaga.hosts.illumos.zonecfg import ZoneSpec
+from sledsaga.hosts.illumos.services import SmfServices
 from sledsaga.hosts.keys import KEY_DIR, SECRET_FILE, Secrets, secrets_document
+from sledsaga.hosts.link import VnicSpec
 from sledsaga.hosts.names import Compression, DatasetKind, DatasetName, LinkName, PoolName, ZoneName
 from sledsaga.hosts.readonly import ReadOnlyHost
 from sledsaga.hosts.sim import DiskSpec, Fault, SimHost, SimSled
 from sledsaga.hosts.sled import Sled
 from sledsaga.hosts.zfs.spec import DatasetSpec, Encryption
+from sledsaga.hosts.zone import Profile, ServiceProfile, ZoneNetwork, ZoneSpec
 
 ID = UUID("10fec275-f937-40f7-9c25-616079ef3816")
 POOL = PoolName.of("external", ID)
@@ -101,7 +101,7 @@ def crypt(rig: Rig) -> Sled:
 def test_a_pool_is_made_once(rig: Rig) -> None:
     """A blank disk gets the pool; again nothing is run; after undo the sled is as it was."""
     before = rig.shown()
-    assert rig.sled().pools.identify(rig.disk("U.2").path) is None
+    assert rig.sled().disks.identify(rig.disk("U.2").path) is None
     make_pool(rig.sled(), rig)
     assert rig.looking().pools.create(POOL, rig.disk("U.2"))
     assert rig.looking().pools.configure(POOL) == {}
@@ -357,11 +357,16 @@ def test_a_zone_is_brought_up_once(grounds: Sled, rig: Rig) -> None:
     before, wanted = rig.shown(), zone_spec()
     assert grounds.zones.configure(wanted)
     assert grounds.zones.install(wanted)
-    profile = crdb_profile(ZoneNetwork(VNIC, "fd00::1", "fd00::2"), zone_id=ID, port=32221)
-    assert write_profile(rig.host, wanted.path, profile)
+    database = ServiceProfile("oxide/cockroachdb", (("store", "/data"),))
+    profile = Profile(ZoneNetwork(VNIC, "fd00::1", "fd00::2"), (database,))
+    path = grounds.zones.write_profile(wanted.path, profile)
+    assert b"oxide/cockroachdb" in (rig.host.read_file(path) or b"")
+    assert rig.looking().zones.write_profile(wanted.path, profile) == path
     assert grounds.zones.boot(wanted)
-    grounds.services.wait_online(zone=ZONE)
-    assert grounds.services.state("svc:/oxide/cockroachdb:default", zone=ZONE) == "online"
+    grounds.services.wait_ready(ZONE, timeout_s=60.0)
+    assert (
+        SmfServices(rig.host, rig.waits.append).state("svc:/oxide/cockroachdb:default", zone=ZONE) == "online"
+    )
     assert not rig.looking().zones.ensure(wanted)
     seen = grounds.zones.observe(ZONE)
     assert seen is not None
@@ -418,21 +423,22 @@ def test_zones_halt_and_uninstall(grounds: Sled, rig: Rig) -> None:
 
 def test_services_wait_and_change(grounds: Sled, rig: Rig) -> None:
     """A service that does not come up is transient; one in maintenance fails at once; changes are undone."""
-    services = grounds.services
+    services = SmfServices(rig.host, rig.waits.append)
+    looking = SmfServices(ReadOnlyHost(rig.host), rig.waits.append)
     with pytest.raises(Transient, match=r"is None after 2.0 s, expected online"):
         services.wait_online(zone=ZONE, timeout_s=2.0)
     assert rig.waits == [0.5, 0.5, 0.5]
     grounds.zones.ensure(zone_spec())
     assert services.set_property(SINGLE, "config/x", 'a "b" c', zone=ZONE) is None
-    assert rig.looking().services.set_property(
+    assert looking.set_property(
         SINGLE, "config/x", services.property(SINGLE, "config/x", zone=ZONE) or "", zone=ZONE
     )
     services.restore_property(SINGLE, "config/x", None, zone=ZONE)
     assert services.property(SINGLE, "config/x", zone=ZONE) is None
     assert services.disable(SINGLE, zone=ZONE)
-    assert not rig.looking().services.disable(SINGLE, zone=ZONE)
+    assert not looking.disable(SINGLE, zone=ZONE)
     assert services.enable(SINGLE, zone=ZONE)
-    assert not rig.looking().services.enable(SINGLE, zone=ZONE)
+    assert not looking.enable(SINGLE, zone=ZONE)
     rig.host.run(changes("svcadm", "-z", ZONE, "mark", "maintenance", SINGLE))
     with pytest.raises(CommandFailed, match="is in maintenance"):
         services.wait_online(zone=ZONE)

@@ -8,13 +8,16 @@ from uuid import UUID
 import pytest
 
 from sledsaga.errors import CommandFailed, ForeignObject, InvalidName, Unparsable
-from sledsaga.hosts.disks import Disk, parse_disks
+from sledsaga.hosts.disks import Disk
 from sledsaga.hosts.host import Completed
 from sledsaga.hosts.illumos import network, services, zoneadm, zonecfg
+from sledsaga.hosts.illumos.disks import parse_disks, parse_label
+from sledsaga.hosts.link import Vnic
 from sledsaga.hosts.names import Compression, DiskIdentity, PoolName
 from sledsaga.hosts.zfs.parse import parse_below, parse_mounts, parse_properties, read_observation
 from sledsaga.hosts.zfs.spec import Dataset, DatasetSpec, differing_settings, present_settings
-from sledsaga.hosts.zpool.parse import Pool, parse_label, parse_pool, parse_pools, parse_settings
+from sledsaga.hosts.zone import ListedZone
+from sledsaga.hosts.zpool.parse import Pool, parse_pool, parse_pools, parse_settings
 
 ID = "10fec275-f937-40f7-9c25-616079ef3816"
 POOL = PoolName(f"oxp_{ID}")
@@ -247,7 +250,7 @@ def test_disks_that_cannot_be(line: str) -> None:
 def test_zones() -> None:
     """Zones are read with escaped colons in their fields; the global zone is left out."""
     text = "0:global:running:/:u:ipkg:shared\n-:oxz_a:shutting_down:/z\\:1:u:omicron1:excl\n"
-    assert zoneadm.parse_zones(text) == (zoneadm.ListedZone("oxz_a", "shutting_down", "/z:1", "omicron1"),)
+    assert zoneadm.parse_zones(text) == (ListedZone("oxz_a", "shutting_down", "/z:1", "omicron1"),)
     with pytest.raises(Unparsable, match="a known state"):
         zoneadm.parse_zones("-:oxz_a:asleep:/z:u:omicron1:excl\n")
 
@@ -266,7 +269,7 @@ def test_attributes_of_a_zone() -> None:
 def test_links() -> None:
     """Link lists, VNICs, MTUs and addresses are read as dladm and ipadm print them for programs."""
     assert network.parse_links("a0\nb0\n") == {"a0", "b0"}
-    assert network.parse_vnics("v0:a0\n") == {"v0": network.Vnic("v0", "a0")}
+    assert network.parse_vnics("v0:a0\n") == {"v0": Vnic("v0", "a0")}
     assert network.parse_mtu("9000\n") == 9000
     assert network.parse_address("fd00\\:\\:1/64\n") == "fd00::1/64"
     assert network.parse_address("fe80\\:\\:1%underlay0/10\n") == "fe80::1/10"

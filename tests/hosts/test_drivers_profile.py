@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from uuid import UUID
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from sledsaga.errors import InvalidName
-from sledsaga.hosts.illumos.profile import (
-    SITE,
-    ServiceProfile,
-    ZoneNetwork,
-    clickhouse_profile,
-    crdb_profile,
-    crucible_profile,
-    render,
-    write_profile,
-)
-from sledsaga.hosts.local import LocalHost
+from sledsaga.hosts.illumos.profile import render, render_profile
+from sledsaga.hosts.zone import Profile, ServiceProfile, ZoneNetwork
 
-ID = UUID("10fec275-f937-40f7-9c25-616079ef3816")
 NETWORK = ZoneNetwork("oxControlService0", "fd00::1", "fd00::2")
 
 
@@ -37,42 +25,19 @@ def services(profile: bytes) -> dict[str, tuple[str | None, dict[str, str]]]:
     }
 
 
-def test_profile_of_a_database() -> None:
-    """CockroachDB starts with its address and store, its admin server beside it, ssh does not."""
-    assert services(crdb_profile(NETWORK, zone_id=ID, port=32221)) == {
+def test_profile_of_a_zone() -> None:
+    """A zone has its network, name resolution, no ssh, and its own services with what they are told."""
+    own = ServiceProfile("oxide/cockroachdb", (("listen_addr", "fd00::2"), ("store", "/data")))
+    later = ServiceProfile("oxide/clickhouse_server", is_enabled=False)
+    assert services(render_profile(Profile(NETWORK, (own, later)))) == {
         "oxide/zone-network-setup": (
             "true",
             {"datalink": "oxControlService0", "gateway": "fd00::1", "static_addr": "fd00::2"},
         ),
         "network/dns/client": ("true", {}),
         "network/ssh": ("false", {}),
-        "oxide/cockroachdb": ("true", {"listen_addr": "fd00::2", "listen_port": "32221", "store": "/data"}),
-        "oxide/cockroach-admin": (
-            "true",
-            {"zone_id": str(ID), "cockroach_address": "[fd00::2]:32221", "http_address": "127.0.0.1:8080"},
-        ),
-    }
-
-
-@pytest.mark.parametrize(
-    ("variant", "enabled"),
-    [("clickhouse", "true"), ("clickhouse_keeper", "false"), ("clickhouse_server", "false")],
-)
-def test_profile_of_clickhouse(variant: str, enabled: str) -> None:
-    """A single Clickhouse starts at once; keeper and server wait for their configuration."""
-    profile = clickhouse_profile(NETWORK, variant=variant, port=8123)  # type: ignore[arg-type]  # a table
-    assert services(profile)[f"oxide/{variant}"][0] == enabled
-
-
-def test_profile_of_crucible() -> None:
-    """The agent is told the full name of its dataset, its address and its id."""
-    profile = crucible_profile(NETWORK, dataset="oxp_x/crucible", agent_id=ID, port=32345)
-    assert services(profile)["oxide/crucible/agent"][1] == {
-        "dataset": "oxp_x/crucible",
-        "listen_addr": "fd00::2",
-        "listen_port": "32345",
-        "uuid": str(ID),
-        "store": "/data",
+        "oxide/cockroachdb": ("true", {"listen_addr": "fd00::2", "store": "/data"}),
+        "oxide/clickhouse_server": ("false", {}),
     }
 
 
@@ -96,10 +61,3 @@ def test_values_stay_in_their_place() -> None:
     assert services(render([ServiceProfile("a", (("key", value),))])) == {"a": ("true", {"key": value})}
     with pytest.raises(InvalidName, match="expected printable text"):
         render([ServiceProfile("a", (("key", "a\x00b"),))])
-
-
-def test_a_profile_is_written_once(tmp_path: Path) -> None:
-    """The same bytes are not written again; other bytes are."""
-    host, zone = LocalHost(), str(tmp_path)
-    assert [write_profile(host, zone, data) for data in (b"a", b"a", b"b")] == [True, False, True]
-    assert (tmp_path / SITE).read_bytes() == b"b"

@@ -8,13 +8,14 @@ from uuid import UUID
 import pytest
 
 from sledsaga.errors import InvalidName
-from sledsaga.hosts import disks
 from sledsaga.hosts.host import HostCommand
-from sledsaga.hosts.illumos import network, services, zoneadm, zonecfg
+from sledsaga.hosts.illumos import disks, network, services, zoneadm, zonecfg
+from sledsaga.hosts.link import VnicSpec
 from sledsaga.hosts.names import Compression, DatasetKind, DatasetName, LinkName, PoolName, ZoneName
 from sledsaga.hosts.zfs import commands as zfs
 from sledsaga.hosts.zfs import mountpoints
 from sledsaga.hosts.zfs.spec import DatasetSpec, Encryption
+from sledsaga.hosts.zone import SecurityFlags, ZoneFilesystem, ZoneSpec
 from sledsaga.hosts.zpool import commands as zpool
 
 ID = "10fec275-f937-40f7-9c25-616079ef3816"
@@ -23,7 +24,7 @@ CRDB = DatasetName.of(POOL, DatasetKind("cockroachdb"))
 DEBUG = DatasetName.of(POOL, DatasetKind("debug"))
 ZONE = ZoneName(f"oxz_cockroachdb_{ID}")
 VNIC, STUB = LinkName("oxControlService0"), LinkName("underlay_stub0")
-SPEC = zonecfg.ZoneSpec(ZONE, f"/pool/ext/{ID}/crypt/zone/{ZONE}", "/opt/oxide/cockroachdb.tar.gz")
+SPEC = ZoneSpec(ZONE, f"/pool/ext/{ID}/crypt/zone/{ZONE}", "/opt/oxide/cockroachdb.tar.gz")
 CRYPT = DatasetSpec(
     f"{POOL}/crypt", f"/pool/ext/{ID}/crypt", encryption=Encryption("/var/run/oxide/k.key", 3)
 )
@@ -31,7 +32,7 @@ DNS = "svc:/network/dns/client:default"
 
 LOOKS = [
     (disks.list_disks(), "diskinfo -pH"),
-    (zpool.identify("/dev/dsk/c1t0d0"), "fstyp -a /dev/dsk/c1t0d0"),
+    (disks.identify("/dev/dsk/c1t0d0"), "fstyp -a /dev/dsk/c1t0d0"),
     (zpool.list_pools(), "zpool list -Hpo name,size,allocated,free,health"),
     (zpool.get_settings(POOL), f"zpool get -Hpo property,value feature@encryption,failmode {POOL}"),
     (
@@ -118,11 +119,11 @@ CHANGES = [
     (network.create_etherstub(STUB), "dladm create-etherstub -t underlay_stub0"),
     (network.delete_etherstub(STUB), "dladm delete-etherstub underlay_stub0"),
     (
-        network.create_vnic(network.VnicSpec(VNIC, STUB, 9000)),
+        network.create_vnic(VnicSpec(VNIC, STUB, 9000)),
         "dladm create-vnic -t -l underlay_stub0 -p mtu=9000 oxControlService0",
     ),
     (
-        network.create_vnic(network.VnicSpec(VNIC, STUB, 1500, mac="a8:40:25:0:0:1", vlan=3)),
+        network.create_vnic(VnicSpec(VNIC, STUB, 1500, mac="a8:40:25:0:0:1", vlan=3)),
         "dladm create-vnic -t -l underlay_stub0 -m a8:40:25:0:0:1 -v 3 -p mtu=1500 oxControlService0",
     ),
     (network.set_mtu(VNIC, 9000), "dladm set-linkprop -t -p mtu=9000 oxControlService0"),
@@ -170,17 +171,17 @@ def test_attributes_of_a_zone_are_asked_for_by_one_script() -> None:
 
 def test_a_zone_is_configured_by_one_script() -> None:
     """The script overwrites what is there, names all resources, and ends with tag and fingerprint."""
-    spec = zonecfg.ZoneSpec(
+    spec = ZoneSpec(
         ZONE,
         "/z",
         "/img",
         privileges=("default", "dtrace_proc"),
         datasets=(CRDB,),
-        filesystems=(zonecfg.ZoneFilesystem("/in", "/out", options=("ro", "nodevices")),),
+        filesystems=(ZoneFilesystem("/in", "/out", options=("ro", "nodevices")),),
         devices=("/dev/vmm/*",),
         links=(VNIC,),
         attributes=(("note", "two words"),),
-        security_flags=zonecfg.SecurityFlags(lower=("aslr",)),
+        security_flags=SecurityFlags(lower=("aslr",)),
     )
     command = zonecfg.configure_zone(spec, saga="s1")
     assert command.argv[:3] == ("zonecfg", "-z", ZONE)
@@ -210,18 +211,18 @@ def test_a_zone_is_configured_by_one_script() -> None:
 def test_a_value_cannot_leave_its_place_in_the_script(value: str) -> None:
     """What zonecfg would read as more than one value is refused."""
     with pytest.raises(InvalidName, match="cannot stand in a zone's configuration"):
-        zonecfg.script(zonecfg.ZoneSpec(ZONE, "/z", "/img", attributes=(("note", value),)))
+        zonecfg.script(ZoneSpec(ZONE, "/z", "/img", attributes=(("note", value),)))
 
 
 def test_a_fingerprint_knows_the_image_by_its_hash_only() -> None:
     """Another image hash, root or link is another zone; the same image from another path is the same zone."""
-    base = zonecfg.ZoneSpec(ZONE, "/z", "/a.tar.gz", image_hash="aa")
+    base = ZoneSpec(ZONE, "/z", "/a.tar.gz", image_hash="aa")
     others = (
-        zonecfg.ZoneSpec(ZONE, "/z", "/a.tar.gz", image_hash="bb"),
-        zonecfg.ZoneSpec(ZONE, "/y", "/a.tar.gz", image_hash="aa"),
-        zonecfg.ZoneSpec(ZONE, "/z", "/a.tar.gz", image_hash="aa", links=(VNIC,)),
+        ZoneSpec(ZONE, "/z", "/a.tar.gz", image_hash="bb"),
+        ZoneSpec(ZONE, "/y", "/a.tar.gz", image_hash="aa"),
+        ZoneSpec(ZONE, "/z", "/a.tar.gz", image_hash="aa", links=(VNIC,)),
     )
-    moved = zonecfg.ZoneSpec(ZONE, "/z", "/b.tar.gz", image_hash="aa")
+    moved = ZoneSpec(ZONE, "/z", "/b.tar.gz", image_hash="aa")
     assert zonecfg.fingerprint(moved) == zonecfg.fingerprint(base)
     assert len({zonecfg.fingerprint(spec) for spec in (base, *others)}) == 4
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from sledsaga.errors import InvalidName, SledsagaError, Unparsable
 from sledsaga.hosts import keys, ledgers
-from sledsaga.hosts.disks import parse_disks
 from sledsaga.hosts.host import Completed
 from sledsaga.hosts.illumos import network, services, zoneadm, zonecfg
+from sledsaga.hosts.illumos.disks import parse_disks, parse_label
 from sledsaga.hosts.names import (
     COMPRESSIONS,
     ZONED_KINDS,
@@ -30,7 +30,7 @@ from sledsaga.hosts.names import (
     zfs_name,
 )
 from sledsaga.hosts.zfs.parse import parse_below, parse_mounts, parse_properties, read_observation
-from sledsaga.hosts.zpool.parse import parse_label, parse_pool, parse_pools, parse_settings
+from sledsaga.hosts.zpool.parse import parse_pool, parse_pools, parse_settings
 
 ID = "10fec275-f937-40f7-9c25-616079ef3816"
 FEW = settings(max_examples=60, deadline=None)

@@ -11,11 +11,11 @@ from sagas.ensure_datasets import OPERATION as ENSURE_DATASETS
 from sagas.provision_crdb import Params
 from sagas.steps import datasets, pools
 from sagas.steps.pools import PoolWanted
-from sagas.steps.waiting import is_in_step
 from sledsaga.core.define import Absent, Conflicting, Present
 from sledsaga.core.plan import plan
 from sledsaga.engine.context import Context
 from sledsaga.errors import InvalidParams, Unparsable
+from sledsaga.hosts.chrony import is_in_step
 from sledsaga.hosts.sim import Fault
 
 Labs = Callable[[str], Any]

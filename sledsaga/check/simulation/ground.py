@@ -17,12 +17,12 @@ from sledsaga.check.simulation.operations import Order
 from sledsaga.core.define import Operation, Retry, operation, step
 from sledsaga.engine.context import Context
 from sledsaga.hosts.host import HostCommand
-from sledsaga.hosts.illumos.zonecfg import ZoneSpec
 from sledsaga.hosts.names import ZoneName
 from sledsaga.hosts.sim import DiskSpec, SimSled
 from sledsaga.hosts.sled import Sled
 from sledsaga.hosts.step import StepHost
 from sledsaga.hosts.zfs.spec import DatasetSpec
+from sledsaga.hosts.zone import ZoneSpec
 
 ID: Final = "00000000-0000-4000-8000-000000000001"
 POOL: Final = f"oxp_{ID}"

@@ -1,12 +1,6 @@
-"""Etherstubs, VNICs and addresses. Every call may be repeated.
+"""Links of illumos: the rules of `hosts.link`, by dladm and ipadm.
 
-Rules
-- The kernel keeps no tag on a link, so each saga that is about to make one writes a record of its own first,
-  on a volatile filesystem: after a reboot both are gone. Undo deletes only what this saga has a record of.
-- Two sagas may be about to make the same link at one moment. Each takes back its own record only, and the
-  link goes with the last record: so neither can lose the other's, nor delete what the other made.
-- A link or address that was there without such a record is used when it is as wanted, and refused otherwise.
-- A busy link is tried a few times, then Transient: zones let go of their links late.
+A busy link is tried a few times, then Transient: zones let go of their links late.
 """
 
 from __future__ import annotations
@@ -20,7 +14,7 @@ from sledsaga.errors import CommandFailed, ForeignObject, Transient
 from sledsaga.hosts.answer import Pause, attempt, failed, lookup, require, says
 from sledsaga.hosts.host import Host, HostCommand
 from sledsaga.hosts.illumos import network
-from sledsaga.hosts.illumos.network import Vnic, VnicSpec
+from sledsaga.hosts.link import Vnic, VnicSpec
 from sledsaga.hosts.names import LinkName
 
 Name = TypeVar("Name", bound=str)
@@ -34,7 +28,7 @@ NO_INTERFACE = ("No such interface", "Interface does not exist", "not found", "d
 
 
 @dataclass(frozen=True, slots=True)
-class Links:
+class DladmLinks:
     """The links and addresses of one sled's global zone, as one saga sees them."""
 
     host: Host

@@ -7,36 +7,17 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 
 from sledsaga.errors import InvalidName, Unparsable
 from sledsaga.hosts.answer import changes, looks
 from sledsaga.hosts.host import HostCommand
+from sledsaga.hosts.link import Vnic, VnicSpec
 from sledsaga.hosts.names import LinkName
 
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 _OBJECT = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,29}[0-9]/[A-Za-z][A-Za-z0-9]{0,31}")
 _MTU = re.compile(r"[0-9]{1,9}")
 _COLON = re.compile(r"(?<!\\):")
-
-
-@dataclass(frozen=True, slots=True)
-class VnicSpec:
-    """What a VNIC should be: over which link, with which MTU in bytes, MAC and VLAN id."""
-
-    name: LinkName
-    over: LinkName
-    mtu: int
-    mac: str | None = None
-    vlan: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Vnic:
-    """A VNIC as it is."""
-
-    name: str
-    over: str
 
 
 def list_etherstubs() -> HostCommand:

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 
 from sledsaga.errors import CommandFailed, InvalidName, Transient, Unparsable
+from sledsaga.hosts import chrony
 from sledsaga.hosts.answer import Pause, attempt, changes, looks, lookup, require
 from sledsaga.hosts.host import Host, HostCommand
 
@@ -103,7 +104,7 @@ def _property(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
+class SmfServices:
     """The services of one sled and of its zones."""
 
     host: Host
@@ -151,6 +152,15 @@ class Services:
         elif self.property(fmri, name, zone=zone) is not None:
             attempt(self.host, delete_service_property(fmri, name, zone=zone), NO_PROPERTY)
             require(self.host, refresh_service(fmri, zone=zone))
+
+    def wait_ready(self, zone: str, *, timeout_s: float) -> None:
+        """Wait until a zone is up to the single-user milestone. Raises Transient, CommandFailed."""
+        self.wait_online(SINGLE_USER, zone=zone, timeout_s=timeout_s)
+
+    def is_time_in_step(self, zone: str) -> bool:
+        """Say whether the clock that an NTP zone keeps follows its source. Raises Unparsable."""
+        done = self.host.run(chrony.show_tracking(looks("zlogin", zone)))
+        return done.code == 0 and chrony.is_in_step(done.stdout)
 
     def wait_online(
         self,

@@ -3,42 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 from sledsaga.errors import Unparsable
 from sledsaga.hosts.answer import changes, looks
 from sledsaga.hosts.host import HostCommand
-from sledsaga.hosts.illumos.zonecfg import ZoneSpec
+from sledsaga.hosts.zone import STATES, ListedZone, ZoneSpec
 
-ZoneState = Literal[
-    "configured", "incomplete", "installed", "ready", "mounted", "running", "shutting_down", "down"
-]
-STATES: Mapping[str, ZoneState] = {
-    "configured": "configured",
-    "incomplete": "incomplete",
-    "installed": "installed",
-    "ready": "ready",
-    "mounted": "mounted",
-    "running": "running",
-    "shutting_down": "shutting_down",
-    "down": "down",
-}
 OVERLAY = "/opt/oxide/overlay.tar.gz"
 """The archive that every zone gets on top of its own image."""
 _FIELDS = ("id", "name", "state", "path", "uuid", "brand", "iptype")
 _COLON = re.compile(r"(?<!\\):")
-
-
-@dataclass(frozen=True, slots=True)
-class ListedZone:
-    """A zone as `zoneadm list` shows it; `path` is its zonepath."""
-
-    name: str
-    state: ZoneState
-    path: str
-    brand: str
 
 
 def list_zones() -> HostCommand:

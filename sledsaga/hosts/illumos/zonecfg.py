@@ -13,58 +13,22 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from sledsaga.errors import InvalidName, Unparsable
 from sledsaga.hosts.answer import changes, looks
 from sledsaga.hosts.host import HostCommand
-from sledsaga.hosts.names import LinkName, ZoneName, zfs_name
+from sledsaga.hosts.illumos.profile import render_profile
+from sledsaga.hosts.names import zfs_name
+from sledsaga.hosts.zone import SecurityFlags, ZoneSpec
 
 NO_ATTRIBUTE = re.compile(r"|No (?:such )?attr resources?\.")
 """What zonecfg may say when a zone has none, beside nothing."""
 TAG_ATTRIBUTE = "sledsaga-saga"
 FINGERPRINT_ATTRIBUTE = "sledsaga-config"
-PRIVILEGES = ("default", "dtrace_proc", "dtrace_user")
+PROFILE_MARK = "sledsaga-profile"
+"""Attribute with the digest of the profile: so a zone with another address is another configuration."""
 _WORD = re.compile(r"[A-Za-z0-9_./:@%+,*-]+")
 _UNQUOTABLE = re.compile(r'["\\\x00-\x1f\x7f]')
-
-
-@dataclass(frozen=True, slots=True)
-class ZoneFilesystem:
-    """A folder of the global zone seen inside: `special` outside is `dir` inside."""
-
-    dir: str
-    special: str
-    type: str = "lofs"
-    options: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SecurityFlags:
-    """Process security flags of a zone, each as zonecfg takes it, such as `aslr` or `none`."""
-
-    default: tuple[str, ...] = ()
-    lower: tuple[str, ...] = ()
-    upper: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ZoneSpec:
-    """What a zone should be. `image` is the archive it is installed from, `image_hash` its sha256 in hex."""
-
-    name: ZoneName
-    path: str
-    image: str
-    image_hash: str = ""
-    brand: str = "omicron1"
-    is_autoboot: bool = False
-    privileges: tuple[str, ...] = PRIVILEGES
-    datasets: tuple[str, ...] = ()
-    filesystems: tuple[ZoneFilesystem, ...] = ()
-    devices: tuple[str, ...] = ()
-    links: tuple[LinkName, ...] = ()
-    attributes: tuple[tuple[str, str], ...] = ()
-    security_flags: SecurityFlags | None = None
 
 
 def script(spec: ZoneSpec) -> tuple[str, ...]:
@@ -77,7 +41,7 @@ def script(spec: ZoneSpec) -> tuple[str, ...]:
         "set ip-type=exclusive",
         f"set limitpriv={_value(','.join(spec.privileges))}",
         *_resources(spec),
-        *(part for name, value in spec.attributes for part in _attribute(name, value)),
+        *(part for name, value in _attributes(spec) for part in _attribute(name, value)),
     )
 
 
@@ -145,6 +109,12 @@ def _security_flags(flags: SecurityFlags | None) -> Iterator[str]:
         if words:
             yield f"set {name}={_value(','.join(words))}"
     yield "end"
+
+
+def _attributes(spec: ZoneSpec) -> Iterator[tuple[str, str]]:
+    yield from spec.attributes
+    if spec.profile is not None:
+        yield PROFILE_MARK, hashlib.sha256(render_profile(spec.profile)).hexdigest()
 
 
 def _attribute(name: str, value: str) -> tuple[str, ...]:

@@ -1,15 +1,8 @@
-"""Zones: configure, install, boot, and take away again. Every call may be repeated.
-
-Rules
-- A zone is known by the fingerprint in its configuration, never by its name alone: a running zone with
-  another fingerprint is foreign and is not touched.
-- What another saga left half-made (tagged, not running) is taken away and built anew; its root is disposable.
-- Undo (`remove`) takes away only what carries this saga's tag; `retire` is for going forward and takes any
-  zone that some saga made. A zone without a tag is never touched.
-"""
+"""Zones of illumos: the rules of `hosts.zone`, by zonecfg and zoneadm."""
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -17,8 +10,8 @@ from sledsaga.errors import ForeignObject, Transient
 from sledsaga.hosts.answer import attempt, lookup, require
 from sledsaga.hosts.host import Host, HostCommand
 from sledsaga.hosts.illumos import zoneadm, zonecfg
-from sledsaga.hosts.illumos.zoneadm import ListedZone, ZoneState
-from sledsaga.hosts.illumos.zonecfg import ZoneSpec
+from sledsaga.hosts.illumos.profile import SITE, render_profile
+from sledsaga.hosts.zone import UP, ListedZone, Profile, Zone, ZoneSpec, ZoneState
 
 NO_SUCH_ZONE = ("No such zone configured", "no such zone configured")
 _HALT, _UNINSTALL, _DELETE = zoneadm.halt_zone, zoneadm.uninstall_zone, zonecfg.delete_zone
@@ -33,27 +26,18 @@ REMOVAL: Mapping[ZoneState, tuple[Callable[[str], HostCommand], ...] | None] = {
     "down": None,
 }
 """What takes a zone away from each state; None means: wait, it is on its way to another."""
-UP: frozenset[ZoneState] = frozenset({"ready", "running", "shutting_down", "down"})
-"""States in which something of the zone runs, or did a moment ago."""
 
 
 @dataclass(frozen=True, slots=True)
-class Zone:
-    """A zone as it is; `saga` and `fingerprint` are None when no saga made it."""
-
-    name: str
-    state: ZoneState
-    path: str
-    saga: str | None
-    fingerprint: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Zones:
+class IllumosZones:
     """The zones of one sled, as one saga sees them."""
 
     host: Host
     saga: str
+
+    def fingerprint(self, spec: ZoneSpec) -> str:
+        """Return the sha256, in hex, of all that makes this zone what it is."""
+        return zonecfg.fingerprint(spec)
 
     def list(self) -> tuple[ListedZone, ...]:
         """Return every zone but the global one, in whatever state."""
@@ -89,6 +73,18 @@ class Zones:
         require(self.host, zoneadm.install_zone(spec))
         return True
 
+    def write_profile(self, zonepath: str, profile: Profile) -> str:
+        """Write the profile of a zone that is installed and not yet booted; return its path."""
+        path, data = posixpath.join(zonepath, SITE), render_profile(profile)
+        if self.host.read_file(path) != data:
+            self.host.make_dir(posixpath.dirname(path))
+            self.host.write_file(path, data)
+        return path
+
+    def remove_profile(self, zonepath: str) -> None:
+        """Remove the profile of a zone that does not run; nothing there is fine."""
+        self.host.remove_file(posixpath.join(zonepath, SITE))
+
     def boot(self, spec: ZoneSpec) -> bool:
         """Boot a zone that `install` made; False when it ran. Raises Transient while it shuts down."""
         seen = self._configured(spec)
@@ -98,6 +94,10 @@ class Zones:
             raise Transient(f"zone {spec.name} is {seen.state}, expected installed; it cannot boot yet")
         require(self.host, zoneadm.boot_zone(spec.name))
         return True
+
+    def reboot(self, name: str) -> None:
+        """Boot a zone that was installed and halted, as it is. Raises CommandFailed."""
+        require(self.host, zoneadm.boot_zone(name))
 
     def ensure(self, spec: ZoneSpec) -> bool:
         """Configure, install and boot, whichever is needed; False when it ran as it should."""

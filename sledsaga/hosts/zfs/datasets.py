@@ -15,6 +15,7 @@ from sledsaga.errors import CommandFailed, ForeignObject
 from sledsaga.hosts.answer import Pause, attempt, failed, lookup, require, says
 from sledsaga.hosts.host import Host, HostCommand
 from sledsaga.hosts.zfs import commands, parse
+from sledsaga.hosts.zfs.abilities import ILLUMOS_ZFS, Abilities
 from sledsaga.hosts.zfs.mountpoints import Mountpoints
 from sledsaga.hosts.zfs.spec import Dataset, DatasetSpec, differing_settings, present_settings
 
@@ -53,6 +54,7 @@ class Datasets:
     host: Host
     saga: str
     pause: Pause
+    abilities: Abilities = ILLUMOS_ZFS
 
     def observe(self, name: str) -> Dataset | None:
         """Return a dataset, or None when it is not there. Raises CommandFailed, Unparsable."""

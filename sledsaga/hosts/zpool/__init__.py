@@ -1,1 +1,1 @@
-"""Pools: the command lines of `zpool` and `fstyp`, what they print, and the driver over both."""
+"""Pools: the command lines of `zpool`, what it prints, and the driver over both."""

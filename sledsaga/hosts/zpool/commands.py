@@ -1,4 +1,4 @@
-"""Command lines of `zpool` and `fstyp`: facts in, argv out.
+"""Command lines of `zpool`: facts in, argv out.
 
 A pool gets its tag, its mountpoint and all its properties in the command that creates it, so a crash
 leaves either no pool or a whole one that says whose it is. Never `-f`: a stale label needs a person.
@@ -15,11 +15,6 @@ TAG = "sledsaga:saga"
 SETTINGS = (("feature@encryption", "enabled"), ("failmode", "continue"))
 """What each pool must have; `failmode=continue` keeps a lost disk from hanging the whole sled."""
 LIST_FIELDS = ("name", "size", "allocated", "free", "health")
-
-
-def identify(path: str) -> HostCommand:
-    """Ask what is on a disk."""
-    return looks("fstyp", "-a", path)
 
 
 def list_pools() -> HostCommand:

@@ -1,15 +1,12 @@
-"""What `zpool` and `fstyp` print, as values."""
+"""What `zpool` prints, as values."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from sledsaga.errors import ForeignObject, InvalidName, Unparsable
-from sledsaga.hosts.answer import failed, says
-from sledsaga.hosts.host import Completed
+from sledsaga.errors import InvalidName, Unparsable
 from sledsaga.hosts.names import PoolName
 from sledsaga.hosts.zpool.commands import LIST_FIELDS
 
@@ -22,9 +19,6 @@ HEALTH: Mapping[str, Health] = {
     "REMOVED": "removed",
     "UNAVAIL": "unavailable",
 }
-BLANK = ("unknown_fstyp (no matches)",)
-"""The only words by which `fstyp` says that a disk is blank; every other failure is an error."""
-_NAME = re.compile(r"^\s*name: '([^']*)'", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +30,6 @@ class Pool:
     allocated: int
     free: int
     health: Health
-
-
-def parse_label(done: Completed, path: str) -> PoolName | None:
-    """Say which pool is on a disk; None only when it is blank.
-
-    Raises CommandFailed (it cannot be told), ForeignObject (something that is no pool of ours), Unparsable.
-    """
-    if says(done, BLANK):
-        return None
-    if done.code != 0:
-        raise failed(done)
-    kind = done.stdout.partition("\n")[0].strip()
-    if kind != "zfs":
-        raise ForeignObject(
-            f"{path} holds {kind or 'something unnamed'}, expected a pool or a blank disk; it stays"
-        )
-    found = _NAME.search(done.stdout)
-    if found is None:
-        raise Unparsable(f"fstyp found zfs on {path} but no pool name in {len(done.stdout)} characters")
-    try:
-        return PoolName(found[1])
-    except InvalidName as error:
-        raise ForeignObject(f"{path} holds another pool, which stays: {error}") from error
 
 
 def parse_pool(line: str) -> Pool:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sledsaga.errors import ForeignObject
-from sledsaga.hosts.answer import Pause, attempt, require
-from sledsaga.hosts.disks import Disk
+from sledsaga.hosts.answer import attempt, require
+from sledsaga.hosts.disks import Disk, Disks
 from sledsaga.hosts.host import Host
 from sledsaga.hosts.names import PoolName
 from sledsaga.hosts.zfs.datasets import Datasets
@@ -28,14 +28,8 @@ class Pools:
 
     host: Host
     saga: str
-    pause: Pause
-
-    def identify(self, path: str) -> PoolName | None:
-        """Say which pool is on a disk; None only when it is blank.
-
-        Raises CommandFailed (it cannot be told), ForeignObject (something else is on it).
-        """
-        return parse.parse_label(self.host.run(commands.identify(path)), path)
+    disks: Disks
+    datasets: Datasets
 
     def list(self) -> tuple[Pool, ...]:
         """Return the imported pools that are named as ours are."""
@@ -47,7 +41,7 @@ class Pools:
 
     def owner(self, name: PoolName) -> str | None:
         """Return the tag of the saga that made an imported pool, or None."""
-        root = self._datasets().observe(name)
+        root = self.datasets.observe(name)
         return None if root is None else root.saga
 
     def create(self, name: PoolName, disk: Disk) -> bool:
@@ -56,7 +50,7 @@ class Pools:
         Raises ForeignObject when the disk holds anything else, or is of the wrong class.
         """
         refuse_class(name, disk)
-        found = self.identify(disk.path)
+        found = self.disks.identify(disk.path)
         if found not in (None, name):
             raise ForeignObject(
                 f"{disk.path} ({disk.identity}) holds {found}, not {name}; it was left as it is"
@@ -93,15 +87,12 @@ class Pools:
 
         Raises ForeignObject.
         """
-        root = self._datasets().observe(name)
+        root = self.datasets.observe(name)
         if root is not None:
-            self._datasets().refuse_destruction(root)
+            self.datasets.refuse_destruction(root)
             require(self.host, commands.destroy_pool(name))
-        self._datasets().release(name.mountpoint)
+        self.datasets.release(name.mountpoint)
         return root is not None
-
-    def _datasets(self) -> Datasets:
-        return Datasets(self.host, self.saga, self.pause)
 
 
 def refuse_class(name: PoolName, disk: Disk) -> None:

@@ -1,0 +1,1 @@
+"""What only Linux has: disks by a document, zones as OCI containers, links by iproute2."""

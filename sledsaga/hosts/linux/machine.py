@@ -1,0 +1,99 @@
+"""A Linux sled's own document: what cannot be read off the machine.
+
+- Which disks are U.2s and which M.2s is a fact of the chassis, so it is written down; `path` is a block
+  device or a file. `plain` true says that data may lie unencrypted on a ZFS that cannot encrypt.
+- `state` is a durable folder, for the configurations of zones; `run` a volatile one, for what a reboot ends.
+  `cgroup` names the group that zones are in; `runtime` is the OCI runtime that runs them.
+- A machine without a document has no disks and the defaults.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sledsaga.errors import InvalidName, Unparsable
+from sledsaga.hosts.disks import Disk, Variant
+from sledsaga.hosts.names import DiskIdentity
+
+DOCUMENT = "/etc/sledsaga/sled.json"
+"""Where the document is unless told otherwise."""
+Runtime = Literal["crun", "runc"]
+_VARIANTS: Mapping[str, Variant] = {"U.2": "U.2", "M.2": "M.2"}
+_RUNTIMES: Mapping[str, Runtime] = {"crun": "crun", "runc": "runc"}
+_KEYS = frozenset({"disks", "plain", "state", "run", "cgroup", "runtime"})
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A Linux machine as its document describes it; the sizes of its disks are read when they are listed."""
+
+    disks: tuple[Disk, ...] = ()
+    is_plain_allowed: bool = False
+    state: str = "/var/lib/sledsaga"
+    run: str = "/run/sledsaga"
+    cgroup: str = "sledsaga"
+    runtime: Runtime = "crun"
+
+
+def parse_machine(data: bytes) -> Machine:
+    """Read a machine's document. Raises Unparsable with what is wrong with it."""
+    try:
+        document = json.loads(data)
+        unknown = sorted(set(document) - _KEYS)
+        if unknown:
+            raise Unparsable(f"unknown key {unknown[0]!r}; expected {', '.join(sorted(_KEYS))}")
+        otherwise = Machine()
+        return Machine(
+            disks=tuple(_disk(one) for one in document.get("disks", ())),
+            is_plain_allowed=_bool(document.get("plain", False)),
+            state=_path(document.get("state", otherwise.state)),
+            run=_path(document.get("run", otherwise.run)),
+            cgroup=str(document.get("cgroup", otherwise.cgroup)),
+            runtime=_RUNTIMES[document.get("runtime", otherwise.runtime)],
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidName) as error:
+        raise Unparsable(f"{type(error).__name__} {error}") from error
+
+
+def machine_document(machine: Machine) -> bytes:
+    """Return the bytes that `parse_machine` reads."""
+    disks = [
+        {
+            "vendor": disk.identity.vendor,
+            "model": disk.identity.model,
+            "serial": disk.identity.serial,
+            "path": disk.path,
+            "slot": disk.slot,
+            "variant": disk.variant,
+        }
+        for disk in machine.disks
+    ]
+    document = {
+        "disks": disks,
+        "plain": machine.is_plain_allowed,
+        "state": machine.state,
+        "run": machine.run,
+        "cgroup": machine.cgroup,
+        "runtime": machine.runtime,
+    }
+    return json.dumps(document, indent=2).encode() + b"\n"
+
+
+def _disk(one: Mapping[str, Any]) -> Disk:
+    identity = DiskIdentity(str(one["vendor"]), str(one["model"]), str(one["serial"]))
+    return Disk(identity, _path(one["path"]), 0, int(one["slot"]), _VARIANTS[one["variant"]])
+
+
+def _bool(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"plain is {value!r}; expected true or false")
+    return value
+
+
+def _path(value: object) -> str:
+    if not isinstance(value, str) or not value.startswith("/"):
+        raise ValueError(f"{value!r} is no absolute path")
+    return value

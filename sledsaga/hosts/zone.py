@@ -1,0 +1,192 @@
+"""What a zone is, on every kind of sled, and what a driver of zones can do.
+
+Rules
+- A zone is known by the fingerprint in its configuration, never by its name alone: a running zone with
+  another fingerprint is foreign and is not touched.
+- What another saga left half-made (tagged, not running) is taken away and built anew; its root is disposable.
+- Undo (`remove`) takes away only what carries this saga's tag; `retire` is for going forward and takes any
+  zone that some saga made. A zone without a tag is never touched.
+- Every call may be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from sledsaga.hosts.names import LinkName, ZoneName
+
+ZoneState = Literal[
+    "configured", "incomplete", "installed", "ready", "mounted", "running", "shutting_down", "down"
+]
+STATES: Mapping[str, ZoneState] = {
+    "configured": "configured",
+    "incomplete": "incomplete",
+    "installed": "installed",
+    "ready": "ready",
+    "mounted": "mounted",
+    "running": "running",
+    "shutting_down": "shutting_down",
+    "down": "down",
+}
+UP: frozenset[ZoneState] = frozenset({"ready", "running", "shutting_down", "down"})
+"""States in which something of the zone runs, or did a moment ago."""
+PRIVILEGES = ("default", "dtrace_proc", "dtrace_user")
+STORE = "/data"
+"""Where a delegated dataset is mounted inside its zone."""
+Properties = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceProfile:
+    """One service of a zone: whether its default instance starts, and the properties of one group."""
+
+    name: str
+    properties: Properties = ()
+    is_enabled: bool = True
+    group: str = "config"
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneNetwork:
+    """How a zone is reached: its link, its gateway and its own address, without a length."""
+
+    link: str
+    gateway: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a zone does at its first boot: its network, and its own services with their properties."""
+
+    network: ZoneNetwork
+    services: tuple[ServiceProfile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneFilesystem:
+    """A folder of the global zone seen inside: `special` outside is `dir` inside."""
+
+    dir: str
+    special: str
+    type: str = "lofs"
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityFlags:
+    """Process security flags of a zone, each as zonecfg takes it, such as `aslr` or `none`."""
+
+    default: tuple[str, ...] = ()
+    lower: tuple[str, ...] = ()
+    upper: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneSpec:
+    """What a zone should be. `image` is what it is installed from, `image_hash` its sha256 in hex.
+
+    `brand`, `privileges`, `devices` and `security_flags` are of illumos; a Linux sled has no use for them.
+    """
+
+    name: ZoneName
+    path: str
+    image: str
+    image_hash: str = ""
+    brand: str = "omicron1"
+    is_autoboot: bool = False
+    privileges: tuple[str, ...] = PRIVILEGES
+    datasets: tuple[str, ...] = ()
+    filesystems: tuple[ZoneFilesystem, ...] = ()
+    devices: tuple[str, ...] = ()
+    links: tuple[LinkName, ...] = ()
+    attributes: tuple[tuple[str, str], ...] = ()
+    security_flags: SecurityFlags | None = None
+    profile: Profile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedZone:
+    """A zone as a list of all of them shows it; `path` is its zonepath."""
+
+    name: str
+    state: ZoneState
+    path: str
+    brand: str
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A zone as it is; `saga` and `fingerprint` are None when no saga made it."""
+
+    name: str
+    state: ZoneState
+    path: str
+    saga: str | None
+    fingerprint: str | None
+
+
+class Zones(Protocol):
+    """The zones of one sled, as one saga sees them."""
+
+    def fingerprint(self, spec: ZoneSpec) -> str:
+        """Return the sha256, in hex, of all that makes this zone what it is."""
+        ...
+
+    def list(self) -> tuple[ListedZone, ...]:
+        """Return every zone, in whatever state."""
+        ...
+
+    def observe(self, name: str) -> Zone | None:
+        """Return a zone with its marks, or None when none of that name is configured."""
+        ...
+
+    def observe_all(self) -> tuple[Zone, ...]:
+        """Return every zone with its marks."""
+        ...
+
+    def configure(self, spec: ZoneSpec) -> bool:
+        """Make a zone of exactly this configuration be there; False when it was. Raises ForeignObject."""
+        ...
+
+    def install(self, spec: ZoneSpec) -> bool:
+        """Install a zone that `configure` made; False when it was. A half-made root is made anew."""
+        ...
+
+    def write_profile(self, zonepath: str, profile: Profile) -> str:
+        """Write the profile of a zone that is installed and not yet booted; return its path."""
+        ...
+
+    def remove_profile(self, zonepath: str) -> None:
+        """Remove the profile of a zone that does not run; nothing there is fine."""
+        ...
+
+    def boot(self, spec: ZoneSpec) -> bool:
+        """Boot a zone that `install` made; False when it ran. Raises Transient while it shuts down."""
+        ...
+
+    def reboot(self, name: str) -> None:
+        """Boot a zone that was installed and halted, as it is. Raises CommandFailed."""
+        ...
+
+    def ensure(self, spec: ZoneSpec) -> bool:
+        """Configure, install and boot, whichever is needed; False when it ran as it should."""
+        ...
+
+    def halt(self, name: str) -> bool:
+        """Halt a zone that any saga made; False when it was not up, or is gone. Raises ForeignObject."""
+        ...
+
+    def uninstall(self, name: str) -> bool:
+        """Halt and uninstall a zone of this saga, keeping its configuration; False when nothing was there."""
+        ...
+
+    def remove(self, name: str) -> bool:
+        """Undo: take away a zone of this saga, whatever its state; False when gone. Raises ForeignObject."""
+        ...
+
+    def retire(self, name: str) -> bool:
+        """Take away a zone that any saga made; False when it is gone. Raises ForeignObject for others."""
+        ...
