@@ -234,13 +234,22 @@ def test_a_disk_that_cannot_be_told_is_never_blank(
 
 def test_disks() -> None:
     """Each line of eight columns is a disk, sorted by slot."""
-    text = "NVME\t/dev/b\t1b96\tM\tS2\t20\t17\tM.2\nNVME\t/dev/a\t1b96\tM\tS1\t10\t0\tU.2\n"
+    text = "NVME\tc2t1d0\t1b96\tM\tS2\t20\t---S\t0,17\nNVME\tc1t0d0\t1b96\tM\tS1\t10\t---S\t0,0\n"
     first, second = parse_disks(text)
-    assert first == Disk(DiskIdentity("1b96", "M", "S1"), "/dev/a", 10, 0, "U.2")
+    assert first == Disk(DiskIdentity("1b96", "M", "S1"), "/dev/dsk/c1t0d0", 10, 0, "U.2")
+    assert second.path == "/dev/dsk/c2t1d0s5"
     assert (second.variant, first.pool_class, second.pool_class) == ("M.2", "external", "internal")
 
 
-@pytest.mark.parametrize("line", ["NVME /dev/a", "N\t/a\tv\tm\ts\tbig\t0\tU.2", "N\t/a\tv\tm\ts\t1\t0\tU.3"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "NVME c1t0d0",
+        "N\tc1t0d0\tv\tm\ts\tbig\t---S\t0,0",
+        "N\t/dev/dsk/c1t0d0\tv\tm\ts\t1\t---S\t0,0",
+        "N\tc1t0d0\tv\tm\ts\t1\t---S\tU.3",
+    ],
+)
 def test_disks_that_cannot_be(line: str) -> None:
     """A disk line with a wrong column is an error that shows the line."""
     with pytest.raises(Unparsable, match="diskinfo printed"):

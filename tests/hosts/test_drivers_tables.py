@@ -31,8 +31,8 @@ CRYPT = DatasetSpec(
 DNS = "svc:/network/dns/client:default"
 
 LOOKS = [
-    (disks.list_disks(), "diskinfo -pH"),
-    (disks.identify("/dev/dsk/c1t0d0"), "fstyp -a /dev/dsk/c1t0d0"),
+    (disks.list_disks(), "diskinfo -cHp"),
+    (disks.identify("/dev/dsk/c1t0d0"), "fstyp -a /dev/dsk/c1t0d0s0"),
     (zpool.list_pools(), "zpool list -Hpo name,size,allocated,free,health"),
     (zpool.get_settings(POOL), f"zpool get -Hpo property,value feature@encryption,failmode {POOL}"),
     (

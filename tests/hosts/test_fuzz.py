@@ -98,6 +98,14 @@ def skips_foreign_pools(line: str) -> bool:
     )
 
 
+def skips_disks_of_no_slot_or_name(line: str) -> bool:
+    columns = line.split("\t")
+    return len(columns) == 8 and (
+        columns[7].partition(",")[2].startswith("-")
+        or isinstance(value_of(lambda names: DiskIdentity(*names), columns[2:5]), InvalidName)
+    )
+
+
 LISTS = {
     "zfs get": Reader(parse_properties, PROPERTIES),
     "zfs list mounts": Reader(
@@ -106,7 +114,9 @@ LISTS = {
     "zfs list below": Reader(lambda text: parse_below(text, "a"), "a\na/b\na@s\n", lambda line: line == "a"),
     "zpool list": Reader(parse_pools, f"oxp_{ID} 10 4 6 ONLINE\n", skips_foreign_pools),
     "zpool get": Reader(parse_settings, "ashift\t12\nsize\t1\n"),
-    "diskinfo": Reader(parse_disks, "SCSI\t/dev/dsk/c1\tOXIDE\tM1\tS1\t1000\t3\tU.2\n"),
+    "diskinfo": Reader(
+        parse_disks, "NVME\tc1tA0d0\tOXIDE\tM1\tS1\t1000\t---S\t0,3\n", skips_disks_of_no_slot_or_name
+    ),
     "zoneadm list": Reader(
         zoneadm.parse_zones,
         f"3:oxz_ntp_{ID}:running:/pool/x\\:y:u:omicron1:excl\n",

@@ -47,7 +47,7 @@ TRANSCRIPTS: dict[str, list[Row]] = {
         ("zpool list -q", 2, "invalid option 'q'"),
     ],
     "disks": [
-        ("diskinfo -pH", 0, f"NVME\t{A0}\t1b96\tWUS4\tA0\t3200631791616\t0\tU.2\nNVME\t{A1}\t"),
+        ("diskinfo -pH", 0, "NVME\tc1tA0d0\t1b96\tWUS4\t3200631791616\tno\tyes\nNVME\tc1tA1d0\t"),
         ("diskinfo -cHp", 0, "NVME\tc1tA0d0\t1b96\tWUS4\tA0\t3200631791616\t---S\t0,0\n"),
         (f"fstyp -a {A0}", 1, "unknown_fstyp (no matches)"),
         ("fstyp -a /dev/dsk/c1tNOd0", 1, "cannot open device"),
@@ -110,7 +110,7 @@ TRANSCRIPTS: dict[str, list[Row]] = {
         ("svcadm disable -s -t system/fmd", 0, ""),
         ("svcs -Ho state svc:/system/fmd:default", 0, "disabled\n"),
         ("svcadm enable -s system/fmd", 0, ""),
-        ("svcadm -z z enable -t system/fmd", 1, "No such zone configured"),
+        ("svcadm -z z enable -t system/fmd", 1, "invalid zone 'z'"),
         ("svcadm enable", 2, "missing argument"),
         ("svcadm clear system/fmd", 1, "not in a maintenance"),
         ("svccfg -s system/fmd addpg foo application", 0, ""),
@@ -211,7 +211,7 @@ def test_a_blank_disk_is_told_from_one_that_cannot_be_read(run: Run, sled: SimSl
         said.add(run(f"fstyp -a {A0}").stderr)
     assert len(said) == 3
     assert run(f"zpool create p {A0}").code == 1
-    assert A0 not in run("diskinfo -pH").stdout
+    assert "c1tA0d0" not in run("diskinfo -cHp").stdout
 
 
 def test_a_disk_that_fails_shows_in_the_health_of_its_pool(run: Run, sled: SimSled) -> None:

@@ -1,14 +1,19 @@
 """Which disks the sled has, and what is on each.
 
-`diskinfo -pH` prints one line a disk, eight columns parted by one tab: type, path, vendor, model, serial,
-size in bytes, slot, variant (`U.2` or `M.2`). The path is the one that `fstyp` and `zpool create` take.
-What is on a disk has three answers: a pool, blank, or an error; blank is never guessed from a failure.
+`diskinfo -cHp` (diskinfo(8)) prints one line a disk, eight columns parted by one tab: type, device, vendor,
+model, serial, size in bytes, four flags, and `chassis,slot`. The device is a bare name such as `c1t0d0`.
+
+Rules
+- What is on a disk has three answers: a pool, blank, or an error; blank is never guessed from a failure.
+- A U.2 is given to `zpool create` whole; that labels it and puts the pool into its first slice, so that is
+  where `fstyp` looks. The pool of an M.2 is in a slice that the maker of the sled laid out.
+- A disk in no slot, or with a name that no document can hold (no serial, blanks), can be of no operation:
+  it is left out. A line that is not of this form is an error.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sledsaga.errors import ForeignObject, InvalidName, Unparsable
@@ -18,37 +23,54 @@ from sledsaga.hosts.host import Completed, Host, HostCommand
 from sledsaga.hosts.names import DiskIdentity, PoolName
 
 BLANK = ("unknown_fstyp (no matches)",)
-"""The only words by which `fstyp` says that a disk is blank; every other failure is an error."""
+"""The only words by which `fstyp` says that a disk is blank (fstyp(8)); every other failure is an error.
+
+`unknown_fstyp (cannot open device)` is such a failure.
+"""
+M2_SLOTS = frozenset({17, 18})
+"""The slots of a sled that are M.2 (omicron: sled-hardware); all others are U.2."""
+M2_SLICE = "s5"
+"""The slice of an M.2 that holds its pool (omicron: sled-hardware, the partition layout of an M.2)."""
 _NAME = re.compile(r"^\s*name: '([^']*)'", re.MULTILINE)
-_VARIANTS: Mapping[str, Variant] = {"U.2": "U.2", "M.2": "M.2"}
+_DEVICE = re.compile(r"c[0-9]+(?:t[0-9A-Za-z]+)?d[0-9]+")
+_WHOLE = re.compile(rf"/dev/dsk/{_DEVICE.pattern}")
+_NUMBER = re.compile(r"[0-9]{1,20}")
+_PLACE = re.compile(r"-?[0-9]{1,9},(-?[0-9]{1,9})")
 _COLUMNS = 8
 
 
 def list_disks() -> HostCommand:
     """List every disk that is plugged in."""
-    return looks("diskinfo", "-pH")
+    return looks("diskinfo", "-cHp")
 
 
 def identify(path: str) -> HostCommand:
-    """Ask what is on a disk."""
-    return looks("fstyp", "-a", path)
+    """Ask what is on a disk: in the first slice of a whole one, where `zpool create` puts the pool."""
+    return looks("fstyp", "-a", f"{path}s0" if _WHOLE.fullmatch(path) else path)
 
 
 def parse_disks(text: str) -> tuple[Disk, ...]:
-    """Read what `diskinfo -pH` printed, by slot. Raises Unparsable."""
-    return tuple(sorted((_disk(line) for line in text.splitlines()), key=lambda disk: disk.slot))
+    """Read what `diskinfo -cHp` printed, by slot. Raises Unparsable."""
+    found = (_disk(line) for line in text.splitlines())
+    return tuple(sorted((disk for disk in found if disk is not None), key=lambda disk: disk.slot))
 
 
-def _disk(line: str) -> Disk:
+def _disk(line: str) -> Disk | None:
     columns = line.split("\t")
-    if len(columns) != _COLUMNS or columns[7] not in _VARIANTS:
-        raise Unparsable(f"diskinfo printed {line!r}; expected {_COLUMNS} columns by tab, U.2 or M.2 last")
-    _, path, vendor, model, serial, size, slot, variant = columns
+    if len(columns) != _COLUMNS:
+        raise Unparsable(f"diskinfo printed {line!r}; expected {_COLUMNS} columns by tab")
+    _, device, vendor, model, serial, size, _, place = columns
+    where = _PLACE.fullmatch(place)
+    if where is None or not _NUMBER.fullmatch(size) or not _DEVICE.fullmatch(device):
+        raise Unparsable(f"diskinfo printed {line!r}; expected a device, a size in bytes and `chassis,slot`")
     try:
         identity = DiskIdentity(vendor, model, serial)
-        return Disk(identity, path, int(size), int(slot), _VARIANTS[variant])
-    except (InvalidName, ValueError) as error:
-        raise Unparsable(f"diskinfo printed {line!r}: {error}") from error
+    except InvalidName:
+        return None
+    slot = int(where[1])
+    variant: Variant = "M.2" if slot in M2_SLOTS else "U.2"
+    path = f"/dev/dsk/{device}{M2_SLICE if variant == 'M.2' else ''}"
+    return None if slot < 0 else Disk(identity, path, int(size), slot, variant)
 
 
 def parse_label(done: Completed, path: str) -> PoolName | None:

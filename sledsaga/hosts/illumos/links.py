@@ -19,12 +19,16 @@ from sledsaga.hosts.names import LinkName
 
 Name = TypeVar("Name", bound=str)
 OWNERS = "/var/run/sledsaga/owners"
-BUSY = ("link busy", "link is busy", "object is busy")
+BUSY = ("link busy",)
+"""Something holds the link: a zone, or an IP interface (libdladm: dladm_status2str)."""
 BUSY_TRIES = 3
 BUSY_PAUSE_S = 1.0
-NO_LINK = ("not found", "no such", "does not exist", "invalid link name", "object not found")
-NO_ADDRESS = ("Object not found", "object not found", "Address object not found")
-NO_INTERFACE = ("No such interface", "Interface does not exist", "not found", "does not exist")
+NO_LINK = ("object not found", "invalid link name")
+"""There is no such link (libdladm: dladm_status2str; dladm(8), which names what it could not find)."""
+NO_ADDRESS = ("Object not found", "Address object not found")
+"""There is no such address object: libipadm: ipadm_status2str since illumos 16677, ipadm(8) itself before."""
+NO_INTERFACE = ("Interface does not exist", "Object not found")
+"""There is no such IP interface (libipadm: ipadm_status2str)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,19 @@ from sledsaga.hosts.host import Host, HostCommand
 SINGLE_USER = "svc:/milestone/single-user:default"
 """Online when a zone has booted as far as its services need."""
 STATES = ("online", "offline", "disabled", "maintenance", "degraded", "uninitialized", "legacy_run")
-NO_SERVICE = ("doesn't match any instances", "does not match any", "No such zone", "is not running")
+NO_SERVICE = (
+    "doesn't match any instances",
+    "invalid zone '",
+    "Could not bind to repository server for zone",
+)
+"""There is no such service now (libscf: scf_get_msg; svcs(1)).
+
+The second: the zone does not run. The third: it runs, and its services are not up yet, as right after a boot.
+"""
 NO_GROUP = ("No such property group",)
-NO_PROPERTY = ("Couldn't find property", "couldn't find property", "No such property")
+"""The group of a property is missing (svccfg(8))."""
+NO_PROPERTY = ("Couldn't find property", "No such property")
+"""The service has no such property, or not its group: svcprop(1), then svccfg(8)."""
 _FMRI = re.compile(r"(svc:/)?[A-Za-z0-9][A-Za-z0-9_.,/-]*(:[A-Za-z0-9_.-]+)?")
 _WORD = re.compile(r"[A-Za-z0-9_./:@%+,*=\[\]-]+")
 _PROPERTY = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")

@@ -6,6 +6,9 @@ Rules
   `sledsaga-config`, the fingerprint of everything else in the script and of the image's hash. The path of
   the image is not in it: the same image from another place is no reason to build a zone anew.
 - A value that zonecfg would not read back as one word is quoted; one that cannot be quoted is refused.
+- zonecfg goes on after a command that it refused, and may save the rest. So what it would refuse for its form
+  (the name of an attribute, a text that is too long, a thing that is named twice) is refused here before.
+- zonecfg joins its arguments by blanks and reads them as one script, so the script is one argument.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ from sledsaga.hosts.zone import SecurityFlags, ZoneSpec
 
 NO_ATTRIBUTE = re.compile(r"|No (?:such )?attr resources?\.")
 """What zonecfg may say when a zone has none, beside nothing."""
+MAX_ATTRIBUTE = 255
+"""Bytes of an attribute's name and value (zonecfg: validate_attr_type_val; MAXNAMELEN less its NUL)."""
+_ATTRIBUTE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 TAG_ATTRIBUTE = "sledsaga-saga"
 FINGERPRINT_ATTRIBUTE = "sledsaga-config"
 PROFILE_MARK = "sledsaga-profile"
@@ -33,10 +39,11 @@ _UNQUOTABLE = re.compile(r'["\\\x00-\x1f\x7f]')
 
 def script(spec: ZoneSpec) -> tuple[str, ...]:
     """Return the zonecfg commands for a zone, without tag and fingerprint. Raises InvalidName."""
+    _refuse_twice(spec)
     return (
         "create -F -b",
         f"set brand={_value(spec.brand)}",
-        f"set zonepath={_value(spec.path)}",
+        f"set zonepath={_path(spec.path)}",
         f"set autoboot={'true' if spec.is_autoboot else 'false'}",
         "set ip-type=exclusive",
         f"set limitpriv={_value(','.join(spec.privileges))}",
@@ -90,7 +97,7 @@ def _resources(spec: ZoneSpec) -> Iterator[str]:
     for dataset in spec.datasets:
         yield from ("add dataset", f"set name={zfs_name(dataset)}", "end")
     for filesystem in spec.filesystems:
-        yield from ("add fs", f"set type={_value(filesystem.type)}", f"set dir={_value(filesystem.dir)}")
+        yield from ("add fs", f"set type={_value(filesystem.type)}", f"set dir={_path(filesystem.dir)}")
         yield f"set special={_value(filesystem.special)}"
         yield from (f"add options {_value(option)}" for option in filesystem.options)
         yield "end"
@@ -117,8 +124,36 @@ def _attributes(spec: ZoneSpec) -> Iterator[tuple[str, str]]:
         yield PROFILE_MARK, hashlib.sha256(render_profile(spec.profile)).hexdigest()
 
 
+def _refuse_twice(spec: ZoneSpec) -> None:
+    """Raise InvalidName when two resources of a kind have one name; zonecfg would not save the zone."""
+    attributes = [*(name for name, _ in _attributes(spec)), TAG_ATTRIBUTE, FINGERPRINT_ATTRIBUTE]
+    named: dict[str, list[str]] = {
+        "dataset": list(spec.datasets),
+        "folder": [each.dir for each in spec.filesystems],
+        "device": list(spec.devices),
+        "link": list(spec.links),
+        "attribute": attributes,
+    }
+    for kind, names in named.items():
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise InvalidName(f"{spec.name} names the {kind} {twice!r} twice; name it once")
+
+
 def _attribute(name: str, value: str) -> tuple[str, ...]:
+    if not _ATTRIBUTE_NAME.fullmatch(name) or len(name) > MAX_ATTRIBUTE:
+        raise InvalidName(f"{name!r} is no name of a zone's attribute: expected letters, digits, - and .")
+    if len(value.encode()) > MAX_ATTRIBUTE:
+        raise InvalidName(
+            f"attribute {name} has {len(value.encode())} bytes; at most {MAX_ATTRIBUTE} are kept"
+        )
     return ("add attr", f"set name={_value(name)}", "set type=string", f"set value={_value(value)}", "end")
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/") or not text.strip("/"):
+        raise InvalidName(f"{text!r} cannot be a folder of a zone: expected an absolute path below /")
+    return _value(text)
 
 
 def _value(text: str) -> str:

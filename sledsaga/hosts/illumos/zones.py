@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sledsaga.errors import ForeignObject, Transient
-from sledsaga.hosts.answer import attempt, lookup, require
+from sledsaga.hosts.answer import attempt, failed, lookup, require
 from sledsaga.hosts.host import Host, HostCommand
 from sledsaga.hosts.illumos import zoneadm, zonecfg
 from sledsaga.hosts.illumos.profile import SITE, render_profile
 from sledsaga.hosts.zone import UP, ListedZone, Profile, Zone, ZoneSpec, ZoneState
 
-NO_SUCH_ZONE = ("No such zone configured", "no such zone configured")
+NO_SUCH_ZONE = ("No such zone configured",)
+"""There is no such zone, as zoneadm and zonecfg say it (libzonecfg: zonecfg_strerror)."""
 _HALT, _UNINSTALL, _DELETE = zoneadm.halt_zone, zoneadm.uninstall_zone, zonecfg.delete_zone
 REMOVAL: Mapping[ZoneState, tuple[Callable[[str], HostCommand], ...] | None] = {
     "configured": (_DELETE,),
@@ -40,8 +41,19 @@ class IllumosZones:
         return zonecfg.fingerprint(spec)
 
     def list(self) -> tuple[ListedZone, ...]:
-        """Return every zone but the global one, in whatever state."""
-        return zoneadm.parse_zones(require(self.host, zoneadm.list_zones()))
+        """Return every zone but the global one, in whatever state. Raises Transient when one is untold.
+
+        `zoneadm list` ends well even when it had to leave out a zone, one that came or went meanwhile say.
+        """
+        done = self.host.run(zoneadm.list_zones())
+        if done.code != 0:
+            raise failed(done)
+        if done.stderr.strip():
+            said = done.stderr.strip().splitlines()[0]
+            raise Transient(
+                f"zoneadm could not tell of every zone ({said}); see to that zone, then try again"
+            )
+        return zoneadm.parse_zones(done.stdout)
 
     def observe(self, name: str) -> Zone | None:
         """Return a zone with its marks, or None when none of that name is configured."""

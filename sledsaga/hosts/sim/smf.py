@@ -105,10 +105,8 @@ def instances(call: Call, tool: str, zone: str) -> dict[str, Service]:
     """Return the service instances of a zone. Refuses one that does not run."""
     if zone != "global":
         found = call.tx.get(Zone, zone)
-        if found is None:
-            raise Refusal(f"{tool}: zone '{zone}': No such zone configured")
-        if found.state != "running":
-            raise Refusal(f"{tool}: zone '{zone}' is not running (it is {found.state})")
+        if found is None or found.state != "running":
+            raise Refusal(f"{tool}: invalid zone '{zone}'")
     return {key.partition(" ")[2]: each for key, each in call.tx.under(Service, f"{zone} ").items()}
 
 
