@@ -77,13 +77,13 @@ def _spec(sled: Sled, pool: PoolName, disk: DiskIdentity, *, epoch: int) -> Data
 
 def _load(sled: Sled, seen: Dataset, disk: DiskIdentity) -> None:
     """Load the key of the epoch that is recorded; without a record, try each from the latest down."""
-    latest = sled.keys.latest_epoch()
-    for epoch in trial_epochs(seen.epoch, latest):
+    epochs = trial_epochs(seen.epoch, sled.keys.epochs())
+    for epoch in epochs:
         with sled.keys.file(disk, epoch=epoch):
             fits = sled.datasets.load_key(seen.name)
         if fits:
             if seen.epoch is None:
                 sled.datasets.set_property(seen.name, EPOCH, str(epoch))
             return
-    tried = "the one recorded" if seen.epoch is not None else f"{latest} down to 0"
-    raise HostError(f"no key fits {seen.name} (epochs tried: {tried}); it stays locked")
+    of = "the one recorded" if seen.epoch is not None else "all whose secrets are there"
+    raise HostError(f"no key fits {seen.name} (epochs tried: {list(epochs)}, {of}); it stays locked")

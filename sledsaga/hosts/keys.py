@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -50,9 +50,9 @@ def disk_key(secret: bytes, *, rack_id: str, disk: DiskIdentity) -> bytes:
     return hkdf(secret, salt=hashlib.sha3_256(rack_id.encode()).digest(), info=info)
 
 
-def trial_epochs(recorded: int | None, latest: int) -> tuple[int, ...]:
-    """Return the epochs whose keys may fit: the recorded one, or all from the latest down to 0."""
-    return tuple(range(latest, -1, -1)) if recorded is None else (recorded,)
+def trial_epochs(recorded: int | None, known: Iterable[int]) -> tuple[int, ...]:
+    """Return the epochs whose keys may fit: the recorded one, or all that are known from the latest down."""
+    return tuple(sorted(known, reverse=True)) if recorded is None else (recorded,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,10 @@ class Keys:
 
     host: Host
     source: SecretSource
+
+    def epochs(self) -> tuple[int, ...]:
+        """Return the epochs whose secrets are there, the latest last. Raises Transient while none is."""
+        return tuple(sorted(self.source.load().by_epoch))
 
     def latest_epoch(self) -> int:
         """Return the epoch that new keys are made of. Raises Transient while there are no secrets."""

@@ -73,9 +73,9 @@ def test_a_key_belongs_to_one_disk_and_one_secret() -> None:
 
 
 def test_epochs_are_tried_from_the_latest() -> None:
-    """A recorded epoch is the only one to try; without a record all are, the latest first."""
-    assert trial_epochs(1, 3) == (1,)
-    assert trial_epochs(None, 3) == (3, 2, 1, 0)
+    """A recorded epoch is the only one to try; without a record all known ones are, the latest first."""
+    assert trial_epochs(1, (0, 3)) == (1,)
+    assert trial_epochs(None, (0, 2, 3)) == (3, 2, 0)
 
 
 def test_secrets_round_trip() -> None:

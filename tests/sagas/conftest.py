@@ -21,7 +21,11 @@ from sledsaga.engine.catalog import Catalog
 from sledsaga.engine.context import Context
 from sledsaga.engine.engine import Engine
 from sledsaga.hosts.host import HostCommand
+from sledsaga.hosts.illumos.platform import ILLUMOS
+from sledsaga.hosts.keys import KEY_BYTES, SECRET_FILE, Secrets, secrets_document
+from sledsaga.hosts.platform import Platform
 from sledsaga.hosts.sim import DiskSpec, SimSled
+from sledsaga.hosts.sim.host import SimHost
 from sledsaga.hosts.sled import Sled
 from sledsaga.hosts.step import StepHost
 from sledsaga.store.memory import MemoryStore
@@ -51,6 +55,7 @@ class Lab:
     after: Told | None = None
     runs: int = 0
     views: list[SagaView] = field(default_factory=list)
+    platform: Platform = ILLUMOS
 
     def run(self, name: str, params: Mapping[str, Any], *, change: Change | None = None) -> SagaView:
         """Run an operation to rest, each step changed."""
@@ -64,11 +69,18 @@ class Lab:
 
     def sled(self, context: Context) -> Sled:
         host = StepHost(self.sim.host, context.cancelled, context.deadline, self.before, self.after)
-        return Sled(host, context.saga, context.pause)
+        return Sled(host, context.saga, context.pause, platform=self.platform)
 
     def seen(self) -> str:
         """Return all of the sled as one text."""
         return json.dumps(self.sim.describe(), sort_keys=True, indent=1)
+
+
+def give_secrets(path: Path, *epochs: int) -> None:
+    """Give a sled the secrets of some epochs; that of epoch 0 is the one that it was made with."""
+    secrets = {epoch: bytes(range(epoch, epoch + KEY_BYTES)) for epoch in epochs}
+    with SimHost(path) as host:
+        host.write_file(SECRET_FILE, secrets_document(Secrets("simulated rack", secrets)))
 
 
 def operation_of(name: str) -> Operation:
@@ -117,6 +129,8 @@ def library() -> dict[str, Any]:
         "provision": PROVISION,
         "format": FORMAT,
         "ensure": ENSURE,
+        "rotate": ROTATE,
+        "give_secrets": give_secrets,
         "wrapped": wrapped,
         "once_only": once_only,
         "operation_of": operation_of,
@@ -125,7 +139,7 @@ def library() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def sleds(yard: Path) -> Callable[[str], Path]:
-    """Return the folder of a sled that is made once: `blank`, `formatted` or `applied`."""
+    """Return the folder of a sled that is made once: `blank`, `formatted`, `two epochs` or `applied`."""
     lock = threading.Lock()
 
     @functools.cache
@@ -137,6 +151,10 @@ def sleds(yard: Path) -> Callable[[str], Path]:
             SimSled.init_from_disks(
                 path, disks, images=images, artifacts=dict.fromkeys(HASHES, b"image")
             ).close()
+            return path
+        if kind == "two epochs":
+            shutil.copytree(make("formatted"), path)
+            give_secrets(path, 0, 1)
             return path
         shutil.copytree(make("blank"), path)
         lab = Lab(SimSled.open(path), runs=90)
@@ -209,6 +227,9 @@ ENSURE = {
         {"pool": f"oxp_{POOLS[0]}", "kind": "zone"},
     ]
 }
+
+
+ROTATE = {"pools": [f"oxp_{POOLS[0]}"]}
 
 
 def document(generation: int = 1) -> dict[str, Any]:
