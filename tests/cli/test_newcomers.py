@@ -50,7 +50,9 @@ def test_an_operation_explains_its_params(line: Any) -> None:
     assert gate.split() == ["gate", "string", '""']
 
 
-@pytest.mark.parametrize("name", ["apply-sled-config", "ensure-datasets", "format-u2", "provision-crdb"])
+@pytest.mark.parametrize(
+    "name", ["apply-sled-config", "ensure-datasets", "format-u2", "provision-crdb", "rotate-keys"]
+)
 def test_each_param_that_ships_has_a_meaning(line: Any, name: str) -> None:
     """No param of an operation in the catalog is left unexplained."""
     (one,) = line("operations", name, "--json").json["operations"]

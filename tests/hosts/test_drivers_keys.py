@@ -59,6 +59,33 @@ def test_hkdf_is_that_of_the_rfc(secret: bytes, salt: bytes, info: bytes, length
     assert hkdf(secret, salt=salt, info=info, length=length) == b"".join(blocks)[:length]
 
 
+@pytest.mark.parametrize(
+    ("salt", "info", "expected"),
+    [
+        (
+            "000102030405060708090a0b0c",
+            "f0f1f2f3f4f5f6f7f8f9",
+            "0c5160501d65021deaf2c14f5abce04c5bd2635abceeba61c2edb6e8ed72674900557728f2c9f2c4c179",
+        ),
+        (
+            "",
+            "",
+            "bc1342cdd75c05e8b0c3ae609ce4410684d197232875073499b30cdfe2de2853c1c1bed63d725e885e78",
+        ),
+    ],
+)
+def test_hkdf_gives_what_openssl_gives(salt: str, info: str, expected: str) -> None:
+    """The inputs of RFC 5869's first and third cases, over SHA3-256, give what OpenSSL 3.0.19 gave."""
+    derived = hkdf(b"\x0b" * 22, salt=bytes.fromhex(salt), info=bytes.fromhex(info), length=42)
+    assert derived.hex() == expected
+
+
+def test_a_disk_s_key_is_what_openssl_derives() -> None:
+    """The key of one disk, its salt and info put together as documented, is what OpenSSL 3.0.19 gave."""
+    key = disk_key(SECRETS.by_epoch[0], rack_id=SECRETS.rack_id, disk=DISK)
+    assert key.hex() == "fa98484f52608bd5699497d870cafe0d04033008234fa1eb8025d6a14280f09c"
+
+
 def test_a_key_belongs_to_one_disk_and_one_secret() -> None:
     """The same inputs give the same key; another disk, secret or rack gives another."""
     key = disk_key(b"s" * 32, rack_id="r", disk=DISK)
