@@ -1,0 +1,326 @@
+"""Zones of Linux: the rules of `hosts.zone`, by an OCI runtime.
+
+- *configured* is a durable document (`records`), *incomplete* and *installed* a root below the zonepath
+  (`roots`), *ready* and *running* a container (`containers`). After a reboot the containers are gone and a
+  zone is *installed* again.
+- A zone whose service has ended is *installed*, with remains that the next boot clears away.
+- A container without a document was made by no saga; it is shown and left as it is.
+- A dataset that a zone has may be unmounted out here while the zone still uses it, as its own mounts keep it.
+  So a zone is stopped before anything of it is taken away, and what it had is given back only then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from sledsaga.errors import ForeignObject, HostError, InvalidParams, Transient
+from sledsaga.hosts.answer import Pause, changes, require
+from sledsaga.hosts.host import Host
+from sledsaga.hosts.linux import bundle, records
+from sledsaga.hosts.linux.containers import Containers
+from sledsaga.hosts.linux.image import Stop, ZoneImage, filled, image_words
+from sledsaga.hosts.linux.machine import Machine
+from sledsaga.hosts.linux.netns import Netns
+from sledsaga.hosts.linux.profiles import parse_profile, render_profile
+from sledsaga.hosts.linux.records import Records, ZoneDocument
+from sledsaga.hosts.linux.roots import CONFIG, PROFILE, Roots
+from sledsaga.hosts.linux.runtime import Container, Status
+from sledsaga.hosts.zone import STORE, UP, ListedZone, Profile, Zone, ZoneSpec, ZoneState
+
+BRAND: Final = "oci"
+NETNS: Final = "/run/netns"
+"""Where iproute2 keeps the networks that have a name."""
+UP_AS: Final[Mapping[Status, ZoneState]] = {
+    "created": "ready",
+    "running": "running",
+    "paused": "shutting_down",
+}
+"""What a zone is by its container; in any other status it does not run, and is what its root is."""
+
+
+class ZoneDatasets(Protocol):
+    """What zones ask of the driver of datasets."""
+
+    @property
+    def pause(self) -> Pause:
+        """Wait, or raise when the step was cancelled."""
+        ...
+
+    def mount_for_zone(self, name: str) -> str:
+        """Have a dataset mounted for a zone, and return where."""
+        ...
+
+    def unmount_from_zone(self, name: str) -> None:
+        """Unmount a dataset that its zone no longer uses; not mounted is fine."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OciZones:
+    """The zones of one machine, as one saga sees them."""
+
+    host: Host
+    saga: str
+    datasets: ZoneDatasets
+    machine: Machine
+
+    def fingerprint(self, spec: ZoneSpec) -> str:
+        """Return the sha256, in hex, of all that makes this zone what it is."""
+        return records.fingerprint(spec)
+
+    def list(self) -> tuple[ListedZone, ...]:
+        """Return every zone, in whatever state."""
+        return tuple(ListedZone(zone.name, zone.state, zone.path, BRAND) for zone in self.observe_all())
+
+    def observe(self, name: str) -> Zone | None:
+        """Return a zone with its marks, or None when there is none. Raises CommandFailed, Unparsable."""
+        document = self._records.read(name)
+        container = self._containers.observe(name)
+        if document is None:
+            return None if container is None else _unknown(name, container)
+        path = document.spec.path
+        state = UP_AS.get(container.status) if container else None
+        running = container.fingerprint if container and state else None
+        return Zone(
+            name,
+            state or self._roots.state(path, document.fingerprint),
+            path,
+            saga=document.saga,
+            fingerprint=running or document.fingerprint,
+        )
+
+    def observe_all(self) -> tuple[Zone, ...]:
+        """Return every zone with its marks."""
+        names = sorted({*self._records.names(), *self._containers.names()})
+        return tuple(zone for zone in map(self.observe, names) if zone is not None)
+
+    def configure(self, spec: ZoneSpec) -> bool:
+        """Make a zone of exactly this configuration be there; False when it was. Raises ForeignObject."""
+        if len(spec.datasets) > 1:
+            raise InvalidParams(
+                f"zone {spec.name} has {len(spec.datasets)} datasets; it can have one, at {STORE}"
+            )
+        seen = self.observe(spec.name)
+        if seen is not None:
+            if seen.fingerprint == records.fingerprint(spec):
+                return False
+            _refuse_rebuild(seen)
+            self._take_away(seen)
+        self._records.write(ZoneDocument(self.saga, records.fingerprint(spec), spec))
+        return True
+
+    def install(self, spec: ZoneSpec) -> bool:
+        """Install a zone that `configure` made; False when it was. A half-made root is made anew."""
+        seen = self._configured(spec)
+        if seen.state == "incomplete":
+            self._roots.uninstall(spec.path)
+        elif seen.state != "configured":
+            return False
+        self._roots.install(spec, records.fingerprint(spec))
+        return True
+
+    def write_profile(self, zonepath: str, profile: Profile) -> str:
+        """Write the profile of a zone that is installed and not yet booted; return its path."""
+        path, data = f"{zonepath}/{PROFILE}", render_profile(profile)
+        if self.host.read_file(path) != data:
+            self.host.write_file(path, data)
+        return path
+
+    def remove_profile(self, zonepath: str) -> None:
+        """Remove the profile of a zone that does not run; nothing there is fine."""
+        self.host.remove_file(f"{zonepath}/{PROFILE}")
+
+    def boot(self, spec: ZoneSpec) -> bool:
+        """Boot a zone that `install` made; False when it ran. Raises Transient while it is paused."""
+        seen = self._configured(spec)
+        if seen.state == "running":
+            return False
+        if seen.state not in ("installed", "ready"):
+            raise Transient(f"zone {spec.name} is {seen.state}, expected installed; it cannot boot yet")
+        self._boot(spec.name, is_created=seen.state == "ready")
+        return True
+
+    def reboot(self, name: str) -> None:
+        """Boot a zone that was installed and halted, as it is. Raises HostError."""
+        seen = self.observe(name)
+        if seen is None or seen.state not in ("installed", "ready"):
+            state = "not there" if seen is None else seen.state
+            raise HostError(f"zone {name} is {state}, expected installed; it cannot boot")
+        self._boot(name, is_created=seen.state == "ready")
+
+    def ensure(self, spec: ZoneSpec) -> bool:
+        """Configure, install and boot, whichever is needed; False when it ran as it should."""
+        acts = (self.configure(spec), self.install(spec), self.boot(spec))
+        return any(acts)
+
+    def halt(self, name: str) -> bool:
+        """Halt a zone that any saga made; False when it was not up, or is gone. Raises ForeignObject.
+
+        What is left of one that is not up is cleared away.
+        """
+        seen = self.observe(name)
+        if seen is None or (seen.saga is None and seen.state not in UP):
+            return False
+        _refuse_untagged(seen)
+        self._halt(seen)
+        return seen.state in ("ready", "running")
+
+    def uninstall(self, name: str) -> bool:
+        """Halt and uninstall a zone of this saga, keeping its configuration; False when nothing was there."""
+        seen = self._mine(name)
+        if seen is None:
+            return False
+        self._halt(seen)
+        self._roots.uninstall(seen.path)
+        return seen.state != "configured"
+
+    def remove(self, name: str) -> bool:
+        """Undo: take away a zone of this saga, whatever its state; False when gone. Raises ForeignObject."""
+        seen = self._mine(name)
+        if seen is not None:
+            self._take_away(seen)
+        return seen is not None
+
+    def retire(self, name: str) -> bool:
+        """Take away a zone that any saga made; False when it is gone. Raises ForeignObject for others."""
+        seen = self.observe(name)
+        if seen is not None:
+            _refuse_untagged(seen)
+            self._take_away(seen)
+        return seen is not None
+
+    @property
+    def _records(self) -> Records:
+        return Records(self.host, self.machine)
+
+    @property
+    def _roots(self) -> Roots:
+        return Roots(self.host)
+
+    @property
+    def _containers(self) -> Containers:
+        return Containers(self.host, self.machine, self.datasets.pause)
+
+    @property
+    def _netns(self) -> Netns:
+        return Netns(self.host, self.saga)
+
+    def _document(self, name: str) -> ZoneDocument:
+        found = self._records.read(name)
+        if found is None:
+            raise ForeignObject(f"zone {name} is not there, expected one that a saga configured")
+        return found
+
+    def _configured(self, spec: ZoneSpec) -> Zone:
+        seen = self.observe(spec.name)
+        if seen is None or seen.fingerprint != records.fingerprint(spec):
+            have = "not there" if seen is None else "another configuration"
+            raise ForeignObject(f"zone {spec.name} is {have}, expected the one that this saga configures")
+        return seen
+
+    def _mine(self, name: str) -> Zone | None:
+        seen = self.observe(name)
+        if seen is not None and seen.saga != self.saga:
+            raise ForeignObject(f"zone {name} carries the tag {seen.saga}, not {self.saga}; it was kept")
+        return seen
+
+    def _boot(self, name: str, *, is_created: bool) -> None:
+        if not is_created:
+            self._containers.clear_all_of(name)
+            self._create(self._document(name))
+        self._containers.start(name)
+
+    def _create(self, document: ZoneDocument) -> None:
+        """Give the zone its network, its data and its files, and make the container that starts it."""
+        spec = document.spec
+        profile = self._profile(spec)
+        image = filled(self._roots.image(spec.path), image_words(spec.name, profile))
+        ground = self._ground(document, profile)
+        if ground.data is not None:
+            require(self.host, changes("chown", f"{image.uid}:{image.gid}", ground.data))
+        self._roots.write_files(spec.path, image)
+        self._prepare(spec, image, ground)
+        self._write_bundle(spec, bundle.bundle(spec, image, ground))
+        log = self._roots.trim_log(spec.path)
+        self._containers.create(spec.name, folder=spec.path, log=log)
+
+    def _ground(self, document: ZoneDocument, profile: Profile | None) -> bundle.Ground:
+        spec = document.spec
+        if profile is not None:
+            self._netns.ensure(spec.name, spec.links, profile.network)
+        groups = self._containers.runtime.cgroups
+        return bundle.Ground(
+            saga=document.saga or "",
+            fingerprint=document.fingerprint,
+            shared=self._roots.shared(),
+            data=next(map(self.datasets.mount_for_zone, spec.datasets), None),
+            netns=None if profile is None else f"{NETNS}/{spec.name}",
+            group=self._containers.group(spec.name) if groups.mounts else None,
+            controllers=groups.controllers,
+        )
+
+    def _prepare(self, spec: ZoneSpec, image: ZoneImage, ground: bundle.Ground) -> None:
+        """Run what makes the zone's data ready, each part as the zone itself would be but for its command."""
+        if image.prepare is None:
+            return
+        if ground.data is None:
+            raise InvalidParams(f"image {image.name} keeps data, and zone {spec.name} has no dataset for it")
+        if self.host.stat(ground.data + image.prepare.unless.removeprefix(STORE)) is not None:
+            return
+        log = self._roots.trim_log(spec.path)
+        for argv in image.prepare.run:
+            self._write_bundle(spec, bundle.bundle(spec, image, ground, argv))
+            self._containers.prepare(spec.name, folder=spec.path, log=log)
+
+    def _profile(self, spec: ZoneSpec) -> Profile | None:
+        data = self.host.read_file(f"{spec.path}/{PROFILE}")
+        return spec.profile if data is None else parse_profile(data)
+
+    def _write_bundle(self, spec: ZoneSpec, data: bytes) -> None:
+        self.host.write_file(f"{spec.path}/{CONFIG}", data)
+
+    def _halt(self, seen: Zone) -> None:
+        """Stop what runs, clear what is left, and give back network and dataset."""
+        if seen.state == "shutting_down":
+            raise Transient(f"zone {seen.name} is paused; resume it, then it can be halted")
+        if seen.state in ("ready", "running"):
+            self._containers.stop(seen.name, self._stop_of(seen))
+        self._containers.clear_all_of(seen.name)
+        spec = self._document(seen.name).spec
+        self._netns.remove(spec.name, spec.links)
+        for dataset in spec.datasets:
+            self.datasets.unmount_from_zone(dataset)
+
+    def _stop_of(self, seen: Zone) -> Stop:
+        """How the zone is told to end: as its image says, or in the ordinary way when that cannot be read."""
+        try:
+            return self._roots.image(seen.path).stop
+        except HostError:
+            return Stop()
+
+    def _take_away(self, seen: Zone) -> None:
+        self._halt(seen)
+        self._roots.uninstall(seen.path)
+        if self._records.names() == (seen.name,):
+            self._containers.clear_group()
+        self._records.remove(seen.name)
+
+
+def _unknown(name: str, container: Container) -> Zone:
+    """Show a container that no document tells of; it is nobody's to touch."""
+    return Zone(name, UP_AS.get(container.status, "down"), "", saga=None, fingerprint=None)
+
+
+def _refuse_untagged(seen: Zone) -> None:
+    if seen.saga is None:
+        raise ForeignObject(f"zone {seen.name} ({seen.state}) was made by no saga; it was left as it is")
+
+
+def _refuse_rebuild(seen: Zone) -> None:
+    _refuse_untagged(seen)
+    if seen.state in UP:
+        raise ForeignObject(
+            f"zone {seen.name} is {seen.state} with another configuration; retire it before building it anew"
+        )
