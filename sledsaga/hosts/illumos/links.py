@@ -16,6 +16,7 @@ from sledsaga.hosts.host import Host, HostCommand
 from sledsaga.hosts.illumos import network
 from sledsaga.hosts.link import Vnic, VnicSpec
 from sledsaga.hosts.names import LinkName
+from sledsaga.hosts.owners import Owners
 
 Name = TypeVar("Name", bound=str)
 OWNERS = "/var/run/sledsaga/owners"
@@ -54,8 +55,7 @@ class DladmLinks:
 
     def owner(self, name: str) -> str | None:
         """Return the saga that made a link or address object (this one, if in doubt), or None."""
-        owners = self._owners(name)
-        return self.saga if self.saga in owners else next(iter(owners), None)
+        return self._owners.owner(name)
 
     def ensure_etherstub(self, name: LinkName) -> bool:
         """Make an etherstub be there; True when this saga made it."""
@@ -84,7 +84,7 @@ class DladmLinks:
         wanted = None if address is None else ipaddress.ip_interface(address)
         seen = self.address(name)
         if seen is not None and wanted is not None and seen != str(wanted):
-            self._refuse_foreign(name, f"has {seen}, expected {wanted}")
+            self._owners.refuse_foreign(name, f"has {seen}, expected {wanted}")
             require(self.host, network.delete_address(name))
             seen = None
         if seen is None:
@@ -110,31 +110,34 @@ class DladmLinks:
         others = network.parse_links(require(self.host, network.list_addresses()))
         is_last = not any(other.startswith(f"{link}/") for other in others)
         if is_last and self.owner(_interface(link)) == self.saga:
-            if self._is_only_mine(_interface(link)):
+            if self._owners.is_only_mine(_interface(link)):
                 attempt(self.host, network.delete_interface(link), NO_INTERFACE)
-            self.host.remove_file(self._record(_interface(link)))
+            self._owners.forget(_interface(link))
         return was_there
+
+    @property
+    def _owners(self) -> Owners:
+        return Owners(self.host, self.saga, OWNERS)
 
     def _ensure_interface(self, link: LinkName) -> None:
         if lookup(self.host, network.show_interface(link), NO_INTERFACE) is None:
             self._make(_interface(link), network.create_interface(link))
 
     def _make(self, name: str, command: HostCommand) -> None:
-        self.host.make_dir(OWNERS)
-        self.host.write_file(self._record(name), self.saga.encode())
+        self._owners.record(name)
         try:
             require(self.host, command)
         except CommandFailed:
-            self.host.remove_file(self._record(name))
+            self._owners.forget(name)
             raise
 
     def _delete(self, name: Name, command: Callable[[Name], HostCommand], *, is_there: bool) -> bool:
         if is_there:
-            self._refuse_foreign(name, "is there")
-            if self._is_only_mine(name):
+            self._owners.refuse_foreign(name, "is there")
+            if self._owners.is_only_mine(name):
                 self._run_patiently(command(name))
         if self.owner(name) == self.saga:
-            self.host.remove_file(self._record(name))
+            self._owners.forget(name)
         return is_there
 
     def _run_patiently(self, command: HostCommand) -> None:
@@ -150,28 +153,6 @@ class DladmLinks:
             f"{command.argv[-1]} is busy: tried {BUSY_TRIES} times; try again when its zone is gone"
         )
 
-    def _owners(self, name: str) -> tuple[str, ...]:
-        key = _key(name)
-        return tuple(each.removeprefix(key) for each in self.host.list_dir(OWNERS) if each.startswith(key))
-
-    def _is_only_mine(self, name: str) -> bool:
-        return self._owners(name) == (self.saga,)
-
-    def _record(self, name: str) -> str:
-        return f"{OWNERS}/{_key(name)}{self.saga}"
-
-    def _refuse_foreign(self, name: str, why: str) -> None:
-        owner = self.owner(name)
-        if owner != self.saga:
-            raise ForeignObject(
-                f"{name} {why}, and was made by {owner or 'no saga'}, not {self.saga}; it was kept"
-            )
-
 
 def _interface(link: LinkName) -> str:
     return f"{link}/interface"
-
-
-def _key(name: str) -> str:
-    """Begin the names of an object's records; no name of an object has an `=`."""
-    return f"{name.replace('/', '@')}="
