@@ -22,9 +22,14 @@ class Abilities:
       that data may lie there unencrypted when it has none; otherwise that is refused.
     - `sets_epoch_with_key`: `change-key` takes a user property in the same command (illumos only).
     - `has_features`: pools have feature flags. `has_exact_sizes`: `zpool list -p` and `zpool get -Hp`.
+    - `has_bare_import`: `zpool import -N`. No driver needs it: what must not be mounted is `canmount=noauto`.
+    - `sets_many`: `zfs set` takes several properties in one command; else it is one command for each.
     - `compressions`: which compressions it knows.
     - `delegation`: how a zone gets its dataset.
     - `set_immutable`, `clear_immutable`: what forbids any change in a folder, and allows it; less the folder.
+    - `is_linux`: /proc tells who holds a mount, a mount whose server has gone can be let go, and pools are
+      looked for in the folder of their disk.
+    - `busy_pauses_s`: how long to wait between the tries of a command that found its dataset or pool busy.
     """
 
     name: str
@@ -33,10 +38,14 @@ class Abilities:
     sets_epoch_with_key: bool = True
     has_features: bool = True
     has_exact_sizes: bool = True
+    has_bare_import: bool = True
+    sets_many: bool = True
     compressions: tuple[str, ...] = COMPRESSIONS
     delegation: Delegation = "zoned"
     set_immutable: tuple[str, ...] = ("chmod", "S+ci")
     clear_immutable: tuple[str, ...] = ("chmod", "S-ci")
+    is_linux: bool = False
+    busy_pauses_s: tuple[float, ...] = (1.0, 1.0)
 
 
 ILLUMOS_ZFS = Abilities("illumos")

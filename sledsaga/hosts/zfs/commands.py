@@ -11,41 +11,35 @@ from collections.abc import Sequence
 from sledsaga.hosts.answer import changes, looks
 from sledsaga.hosts.host import HostCommand
 from sledsaga.hosts.names import zfs_name
-from sledsaga.hosts.zfs.spec import AGENT, EPOCH, ID, DatasetSpec, Settings, wanted_settings
+from sledsaga.hosts.zfs.abilities import ILLUMOS_ZFS, Abilities
+from sledsaga.hosts.zfs.spec import AGENT, EPOCH, ID, PLAIN, ZONED, DatasetSpec, Settings, wanted_settings
 from sledsaga.hosts.zpool.commands import TAG
 
 CIPHER = "aes-256-gcm"
 OBSERVED = (
     *(ID, EPOCH, AGENT, TAG),
     *("type", "mounted", "mountpoint", "canmount", "zoned", "available", "used", "referenced"),
-    *("quota", "reservation", "compression", "keystatus"),
+    *("quota", "reservation", "compression"),
 )
-"""What is read of each dataset, in one command for all of them."""
+"""What is read of each dataset, in one command for all of them, on every ZFS."""
 
 
-def get_properties(names: Sequence[str], *, depth: int | None = None) -> HostCommand:
-    """Read the properties of many datasets at once, with their children down to `depth`."""
-    levels = () if depth is None else ("-d", str(depth))
+def get_properties(names: Sequence[str], *, zfs: Abilities = ILLUMOS_ZFS) -> HostCommand:
+    """Read the properties of many datasets at once; none that this ZFS does not know."""
+    key = "keystatus" if zfs.has_encryption else PLAIN[0]
+    bound = (ZONED[0],) if zfs.delegation == "bind" else ()
     columns = ("-Hpo", "name,property,value,source")
-    return looks(
-        *("zfs", "get", "-t", "filesystem,volume"),
-        *levels,
-        *columns,
-        ",".join(OBSERVED),
-        *map(zfs_name, names),
-    )
+    return looks("zfs", "get", *columns, ",".join((*OBSERVED, key, *bound)), *map(zfs_name, names))
 
 
 def list_below(name: str) -> HostCommand:
     """List a dataset, its children and its snapshots."""
-    return looks(
-        "zfs", "list", "-d", "1", "-rHpo", "name", "-t", "filesystem,volume,snapshot", zfs_name(name)
-    )
+    return looks("zfs", "list", "-d", "1", "-rHo", "name", "-t", "filesystem,volume,snapshot", zfs_name(name))
 
 
 def list_mounts() -> HostCommand:
     """List every dataset with its mountpoint and whether it is mounted."""
-    return looks("zfs", "list", "-Hpo", "name,mountpoint,mounted")
+    return looks("zfs", "list", "-Ho", "name,mountpoint,mounted")
 
 
 def create_dataset(spec: DatasetSpec, *, saga: str) -> HostCommand:
@@ -56,13 +50,15 @@ def create_dataset(spec: DatasetSpec, *, saga: str) -> HostCommand:
 
 
 def _fixed_settings(spec: DatasetSpec) -> Settings:
-    zoned = (("zoned", "on"),) if spec.is_zoned else ()
+    zoned = (ZONED if spec.delegation == "bind" else ("zoned", "on"),) if spec.is_zoned else ()
     return (*zoned, *_encryption(spec), ("canmount", spec.canmount), ("mountpoint", spec.mountpoint))
 
 
 def _encryption(spec: DatasetSpec) -> Settings:
     if spec.encryption is None:
         return ()
+    if spec.is_plain:
+        return (PLAIN,)
     location = f"file://{spec.encryption.key_path}"
     cipher = (("encryption", CIPHER), ("keyformat", "raw"), ("keylocation", location))
     return (*cipher, (EPOCH, str(spec.encryption.epoch)))
@@ -88,9 +84,25 @@ def unmount_dataset(name: str) -> HostCommand:
     return changes("zfs", "unmount", zfs_name(name))
 
 
+def forget_mount(path: str) -> HostCommand:
+    """Let go of a mount whose server has gone (Linux), and of all that is mounted below it."""
+    return changes("umount", "-l", path)
+
+
+def find_holders(path: str) -> HostCommand:
+    """Find which processes have a file, folder or root below a path (Linux)."""
+    places = ("-lname", path, "-o", "-lname", f"{path}/*")
+    return looks("find", "/proc", "-mindepth", "2", "-maxdepth", "3", "(", *places, ")")
+
+
 def load_key(name: str) -> HostCommand:
     """Load the key of an encryption root from its key file."""
     return changes("zfs", "load-key", zfs_name(name))
+
+
+def try_key(name: str) -> HostCommand:
+    """Ask whether the key in the key file is the one of an encryption root; nothing is loaded."""
+    return looks("zfs", "load-key", "-n", zfs_name(name))
 
 
 def unload_key(name: str) -> HostCommand:
@@ -98,9 +110,10 @@ def unload_key(name: str) -> HostCommand:
     return changes("zfs", "unload-key", zfs_name(name))
 
 
-def change_key(name: str, *, epoch: int) -> HostCommand:
-    """Wrap the data key by the key file's key, and record its epoch in the same command."""
-    return changes("zfs", "change-key", "-o", f"{EPOCH}={epoch}", zfs_name(name))
+def change_key(name: str, *, epoch: int | None) -> HostCommand:
+    """Wrap the data key by the key file's key; record its epoch in the same command, unless it is None."""
+    record = () if epoch is None else ("-o", f"{EPOCH}={epoch}")
+    return changes("zfs", "change-key", *record, zfs_name(name))
 
 
 def destroy_dataset(name: str) -> HostCommand:

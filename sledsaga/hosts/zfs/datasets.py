@@ -4,28 +4,36 @@ Rules
 - Each call looks first, and runs nothing when all is as wanted.
 - A dataset with another id, another place or another encryption is never changed: ForeignObject.
 - Only what carries this saga's tag is destroyed, never recursively, never what holds anything.
+- A create that failed may have been done: what is there then, with this saga's tag, was made by it.
+- What a zone uses is mounted for it by `mount_for_zone` where nothing can be delegated, and by nobody else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sledsaga.errors import CommandFailed, ForeignObject
 from sledsaga.hosts.answer import Pause, attempt, failed, lookup, require, says
-from sledsaga.hosts.host import Host, HostCommand
+from sledsaga.hosts.host import Completed, Host
 from sledsaga.hosts.zfs import commands, parse
 from sledsaga.hosts.zfs.abilities import ILLUMOS_ZFS, Abilities
 from sledsaga.hosts.zfs.mountpoints import Mountpoints
-from sledsaga.hosts.zfs.spec import Dataset, DatasetSpec, differing_settings, present_settings
+from sledsaga.hosts.zfs.mounts import ALREADY_MOUNTED, GONE, Mounts
+from sledsaga.hosts.zfs.spec import (
+    EPOCH,
+    Dataset,
+    DatasetSpec,
+    Settings,
+    differing_settings,
+    fitted,
+    present_settings,
+    zone_place,
+)
+from sledsaga.hosts.zpool.commands import TAG
 
 EMPTY_BYTES = 512 * 1024
 """More than a dataset of ours refers to when nothing was written (about 100 to 200 KiB at ashift 12)."""
-BUSY = ("dataset is busy", "pool or dataset is busy", "Device busy")
-BUSY_TRIES = 3
-"""As many as the sled agent makes: one, and two more."""
-BUSY_PAUSE_S = 1.0
-ALREADY_MOUNTED = ("filesystem already mounted",)
 NOT_MOUNTED = ("not currently mounted",)
 KEY_LOADED = ("Key already loaded",)
 KEY_UNLOADED = ("Key already unloaded",)
@@ -65,8 +73,9 @@ class Datasets:
         found: dict[str, Dataset] = {}
         for start in range(0, len(names), NAMES_A_COMMAND):
             some = names[start : start + NAMES_A_COMMAND]
-            found |= parse.read_observation(self.host.run(commands.get_properties(some)))
-        return found
+            asked = commands.get_properties(some, zfs=self.abilities)
+            found |= parse.read_observation(self.host.run(asked))
+        return {name: self._checked(seen) for name, seen in found.items()}
 
     def below(self, name: str) -> tuple[str, ...]:
         """Return the names of a dataset's children and snapshots; empty when it is not there."""
@@ -76,22 +85,23 @@ class Datasets:
     def create(self, spec: DatasetSpec, *, adopt: bool = False) -> Dataset:
         """Make the dataset be there and return it as it is; one that is there is not adjusted.
 
-        `adopt` accepts one without an id. An encryption root needs its key file. Raises ForeignObject.
+        `adopt` accepts one without an id. An encryption root needs its key file. Raises ForeignObject;
+        HostError, before any command, for what this ZFS cannot do.
         """
+        spec = fitted(spec, self.abilities)
         seen = self.observe(spec.name)
         if seen is None:
             if spec.is_mounted_here:
                 self._prepare(spec.mountpoint, spec.name)
-            require(self.host, commands.create_dataset(spec, saga=self.saga))
-            seen = self._present(spec.name)
+            done = self.host.run(commands.create_dataset(spec, saga=self.saga))
+            seen = self._made(spec.name, done)
         self.refuse_other(spec, seen, adopt=adopt)
         return seen
 
     def adjust(self, spec: DatasetSpec, seen: Dataset) -> dict[str, str | None]:
-        """Set what differs, in one command, and return the values from before."""
-        settings = differing_settings(spec, seen)
-        if settings:
-            require(self.host, commands.set_properties(spec.name, settings))
+        """Set what differs, in one command where this ZFS can, and return the values from before."""
+        settings = differing_settings(fitted(spec, self.abilities), seen)
+        self._set(spec.name, settings)
         return present_settings(seen, (name for name, _ in settings))
 
     def restore(self, name: str, before: Mapping[str, str | None]) -> None:
@@ -100,19 +110,21 @@ class Datasets:
         if seen is None:
             return
         now = present_settings(seen, before)
-        settings = tuple((key, value) for key, value in before.items() if value not in (None, now[key]))
-        if settings:
-            require(
-                self.host, commands.set_properties(name, tuple((key, str(value)) for key, value in settings))
-            )
+        back = ((key, value) for key, value in before.items() if value not in (None, now[key]))
+        self._set(name, tuple((key, str(value)) for key, value in back))
         for key in (key for key, value in before.items() if value is None and now[key] is not None):
             require(self.host, commands.inherit_property(name, key))
+
+    def complete(self, name: str, mountpoint: str) -> None:
+        """Give a dataset whose create was cut short its mountpoint and, last, this saga's tag."""
+        for setting in (("mountpoint", mountpoint), (TAG, self.saga)):
+            require(self.host, commands.set_properties(name, (setting,)))
 
     def set_property(self, name: str, key: str, value: str) -> str | None:
         """Set one of quota, reservation, compression or our own properties; return the value from before."""
         before = present_settings(self._present(name), (key,))
         if before[key] != value:
-            require(self.host, commands.set_properties(name, ((key, value),)))
+            self._set(name, ((key, value),))
         return before[key]
 
     def mount(self, name: str) -> bool:
@@ -120,19 +132,36 @@ class Datasets:
         seen = self._present(name)
         if seen.is_mounted:
             return False
-        self._prepare(seen.mountpoint, name)
-        attempt(
-            self.host, commands.mount_dataset(name, load_key=seen.is_key_loaded is False), ALREADY_MOUNTED
-        )
+        self._mount(seen)
         return True
 
     def unmount(self, name: str) -> bool:
-        """Unmount a dataset; False when it was not mounted, or is gone."""
+        """Unmount a dataset; False when it was not mounted, or is gone. Raises Transient while it is used."""
         seen = self.observe(name)
-        if seen is None or not seen.is_mounted:
+        if seen is None or not (seen.is_mounted or seen.is_dead):
             return False
-        self._patiently(commands.unmount_dataset(name), (*NOT_MOUNTED, parse.ABSENT))
+        self._unmount(seen)
         return True
+
+    def mount_for_zone(self, name: str) -> str:
+        """Mount a zone's dataset outside, for the zone to be given the folder; return where.
+
+        Only where nothing can be delegated. A dead mount is made anew. Raises ForeignObject.
+        """
+        seen = self._present(name)
+        if not seen.is_zoned or self.abilities.delegation != "bind":
+            raise ForeignObject(f"{name} is not mounted outside for a zone: it is {seen}")
+        if not seen.is_bound:
+            self._mount(seen)
+        return seen.mountpoint
+
+    def unmount_from_zone(self, name: str) -> None:
+        """Unmount what `mount_for_zone` mounted; not mounted is fine. Raises Transient while it is used."""
+        seen = self.observe(name)
+        if seen is not None and seen.is_zoned:
+            if seen.is_bound or seen.is_dead:
+                self._unmount(seen)
+            self.release(seen.mountpoint)
 
     def ensure(self, spec: DatasetSpec, *, adopt: bool = False) -> Ensured:
         """Create, adjust and mount, whichever is needed. Raises ForeignObject, CommandFailed."""
@@ -161,11 +190,30 @@ class Datasets:
             attempt(self.host, commands.unload_key(name), KEY_UNLOADED)
 
     def change_key(self, name: str, *, epoch: int) -> int | None:
-        """Change to the key in the key file, unless its epoch is recorded; return the epoch from before."""
+        """Change to the key in the key file, unless its epoch is recorded; return the epoch from before.
+
+        Where the epoch is recorded by a command of its own, the old record goes first: a crash in between
+        leaves no record, for which every key is tried, and never one of a key that is no more.
+        """
         before = self._present(name).epoch
-        if before != epoch:
+        if before == epoch:
+            return before
+        if self.abilities.sets_epoch_with_key:
             require(self.host, commands.change_key(name, epoch=epoch))
+            return before
+        if not self.fits_key(name):
+            if before is not None:
+                require(self.host, commands.inherit_property(name, EPOCH))
+            require(self.host, commands.change_key(name, epoch=None))
+        self._set(name, ((EPOCH, str(epoch)),))
         return before
+
+    def fits_key(self, name: str) -> bool:
+        """Say whether the key in the key file is the one of an encryption root; nothing is loaded."""
+        done = self.host.run(commands.try_key(name))
+        if done.code != 0 and not says(done, WRONG_KEY):
+            raise failed(done)
+        return done.code == 0
 
     def destroy(self, name: str, *, mountpoint: str | None = None) -> bool:
         """Destroy a dataset that this saga made and that holds nothing; False when it is not there.
@@ -173,26 +221,30 @@ class Datasets:
         `mountpoint` is the folder to remove after it, when that is empty. Raises ForeignObject.
         """
         seen = self.observe(name)
+        place = mountpoint or (zone_place(name) if self.abilities.delegation == "bind" else None)
         if seen is not None:
             self.refuse_destruction(seen)
             self.unmount(name)
-            self._patiently(commands.destroy_dataset(name), (parse.ABSENT,))
-        if mountpoint is not None:
-            self.release(mountpoint)
+            self.unmount_from_zone(name)
+            self.mounts.patiently(commands.destroy_dataset(name), (parse.ABSENT,), place=seen.mountpoint)
+        if place is not None:
+            self.release(place)
         return seen is not None
 
     def release(self, mountpoint: str) -> None:
         """Remove the folder of a mountpoint when it is empty; what others are mounted on stays as it is."""
-        if mountpoint not in self._mounts():
-            Mountpoints(self.host, self.saga).release(mountpoint)
+        if mountpoint not in self.mounts.all():
+            Mountpoints(self.host, self.saga, self.abilities).release(mountpoint)
 
     def refuse_other(self, spec: DatasetSpec, seen: Dataset, *, adopt: bool = False) -> None:
-        """Raise ForeignObject when what is there is not what the spec names."""
+        """Raise ForeignObject when what is there is not what the spec names, HostError when it cannot be."""
+        spec = fitted(spec, self.abilities)
         pairs = (
             ("type", "filesystem", seen.type),
             ("mountpoint", spec.mountpoint, seen.mountpoint),
             ("zoned", spec.is_zoned, seen.is_zoned),
-            ("encrypted", spec.is_encrypted, seen.is_encrypted),
+            ("encrypted", spec.is_encrypted and not spec.is_plain, seen.is_encrypted),
+            ("sledsaga:plain", spec.is_plain, seen.is_plain),
             ("oxide:uuid", spec.id or seen.id, seen.id),
         )
         may_adopt = adopt or seen.saga == self.saga
@@ -211,22 +263,68 @@ class Datasets:
             raise ForeignObject(
                 f"{seen.name} has {len(below)} below it ({below[0]}); it was kept with all of them"
             )
-        if seen.referenced > EMPTY_BYTES:
+        is_bindable = seen.is_zoned and self.abilities.delegation == "bind"
+        if seen.referenced > EMPTY_BYTES and not is_bindable:
             raise ForeignObject(
                 f"{seen.name} holds {seen.referenced} bytes, an empty one at most {EMPTY_BYTES}; it was kept"
             )
-        held = self.host.list_dir(seen.mountpoint) if seen.is_mounted else ()
+        held = self._in_zone(seen) if is_bindable else ()
+        held = self.host.list_dir(seen.mountpoint) if seen.is_mounted else held
         if held:
             raise ForeignObject(f"{seen.name} holds files ({held[0]}) at {seen.mountpoint}; it was kept")
 
+    @property
+    def mounts(self) -> Mounts:
+        """The mounts of all datasets."""
+        return Mounts(self.host, self.pause, self.abilities)
+
+    def _checked(self, seen: Dataset) -> Dataset:
+        """Tell a dead mount from a live one: it does not count as mounted."""
+        if not (seen.is_mounted or seen.is_bound) or not self.mounts.is_dead(seen.mountpoint):
+            return seen
+        return replace(seen, is_mounted=False, is_bound=False, is_dead=True)
+
+    def _in_zone(self, seen: Dataset) -> tuple[str, ...]:
+        """Return what is at the top of a zone's dataset; it is mounted for the look, when it was not."""
+        if seen.is_bound:
+            return self.host.list_dir(seen.mountpoint)
+        try:
+            return self.host.list_dir(self.mount_for_zone(seen.name))
+        finally:
+            self.unmount_from_zone(seen.name)
+
+    def _made(self, name: str, done: Completed) -> Dataset:
+        """Return a dataset after its create; a create that said no counts when it left one of this saga's."""
+        seen = self.observe(name)
+        if done.code != 0 and (seen is None or seen.saga != self.saga):
+            raise failed(done)
+        return seen or self._present(name)
+
+    def _mount(self, seen: Dataset) -> None:
+        self._prepare(seen.mountpoint, seen.name)
+        load_key = seen.is_key_loaded is False
+        attempt(self.host, commands.mount_dataset(seen.name, load_key=load_key), ALREADY_MOUNTED)
+
+    def _unmount(self, seen: Dataset) -> None:
+        if seen.is_dead:
+            attempt(self.host, commands.forget_mount(seen.mountpoint), GONE)
+            return
+        gone = (*NOT_MOUNTED, parse.ABSENT)
+        self.mounts.patiently(commands.unmount_dataset(seen.name), gone, place=seen.mountpoint)
+
     def _prepare(self, mountpoint: str, name: str) -> None:
-        other = self._mounts().get(mountpoint)
+        self.mounts.heal(mountpoint)
+        other = self.mounts.all().get(mountpoint)
         if other is not None:
             raise ForeignObject(f"{other} is mounted at {mountpoint}, where {name} belongs; unmount it first")
-        Mountpoints(self.host, self.saga).prepare(mountpoint, dataset=name)
+        Mountpoints(self.host, self.saga, self.abilities).prepare(mountpoint, dataset=name)
 
-    def _mounts(self) -> dict[str, str]:
-        return parse.parse_mounts(require(self.host, commands.list_mounts()))
+    def _set(self, name: str, settings: Settings) -> None:
+        groups = (
+            ([settings] if settings else []) if self.abilities.sets_many else [(one,) for one in settings]
+        )
+        for some in groups:
+            require(self.host, commands.set_properties(name, some))
 
     def _present(self, name: str) -> Dataset:
         seen = self.observe(name)
@@ -235,14 +333,3 @@ class Datasets:
                 f"{name} should be there, but zfs says that it does not exist; create it first"
             )
         return seen
-
-    def _patiently(self, command: HostCommand, fine: tuple[str, ...]) -> None:
-        for _ in range(BUSY_TRIES - 1):
-            done = self.host.run(command)
-            if not says(done, BUSY):
-                break
-            self.pause(BUSY_PAUSE_S)
-        else:
-            done = self.host.run(command)
-        if done.code != 0 and not says(done, fine):
-            raise failed(done)

@@ -15,20 +15,24 @@ from dataclasses import dataclass
 from sledsaga.errors import ForeignObject
 from sledsaga.hosts.answer import attempt, changes, require
 from sledsaga.hosts.host import Host, HostCommand
+from sledsaga.hosts.zfs.abilities import ILLUMOS_ZFS, Abilities
 
-NO_FLAGS = ("not supported", "Not supported", "Invalid argument", "command not found")
-"""What `chmod S+ci` says where the filesystem has no such flag, or the sled no such tool."""
+NO_FLAGS = (
+    *("not supported", "Not supported", "Invalid argument", "command not found"),
+    *("Inappropriate ioctl for device", "chattr: No such file or directory\n"),
+)
+"""What `chmod S+ci` and `chattr +i` say where the file system has no such flag, or the sled no such tool."""
 _ODD = re.compile(r"[^A-Za-z0-9_.-]")
 
 
-def set_immutable(path: str) -> HostCommand:
+def set_immutable(path: str, zfs: Abilities = ILLUMOS_ZFS) -> HostCommand:
     """Forbid any change in a folder, also to root."""
-    return changes("chmod", "S+ci", path)
+    return changes(*zfs.set_immutable, path)
 
 
-def clear_immutable(path: str) -> HostCommand:
+def clear_immutable(path: str, zfs: Abilities = ILLUMOS_ZFS) -> HostCommand:
     """Allow changes in a folder again."""
-    return changes("chmod", "S-ci", path)
+    return changes(*zfs.clear_immutable, path)
 
 
 def move_into(folder: str, paths: tuple[str, ...]) -> HostCommand:
@@ -48,6 +52,7 @@ class Mountpoints:
 
     host: Host
     saga: str
+    zfs: Abilities = ILLUMOS_ZFS
 
     def prepare(self, path: str, *, dataset: str) -> None:
         """Make the folder be there, empty and immutable. The caller knows that nothing is mounted on it."""
@@ -58,15 +63,15 @@ class Mountpoints:
         in_the_way = self.host.list_dir(path)
         if in_the_way:
             kept = sibling(path, dataset=dataset, saga=self.saga)
-            attempt(self.host, clear_immutable(path), NO_FLAGS)
+            attempt(self.host, clear_immutable(path, self.zfs), NO_FLAGS)
             self.host.make_dir(kept)
             require(self.host, move_into(kept, tuple(posixpath.join(path, name) for name in in_the_way)))
-        attempt(self.host, set_immutable(path), NO_FLAGS)
+        attempt(self.host, set_immutable(path, self.zfs), NO_FLAGS)
 
     def release(self, path: str) -> None:
         """Remove the folder when it is there and empty; one that is not empty stays."""
         found = self.host.stat(path)
         if found is None or found.kind != "dir" or self.host.list_dir(path):
             return
-        attempt(self.host, clear_immutable(path), NO_FLAGS)
+        attempt(self.host, clear_immutable(path, self.zfs), NO_FLAGS)
         self.host.remove_dir(path)

@@ -17,10 +17,11 @@ from uuid import UUID
 from sledsaga.errors import Unparsable
 from sledsaga.hosts.answer import failed
 from sledsaga.hosts.host import Completed
-from sledsaga.hosts.zfs.spec import AGENT, EPOCH, ID, Dataset
+from sledsaga.hosts.zfs.spec import AGENT, EPOCH, ID, PLAIN, ZONED, Dataset
 from sledsaga.hosts.zpool.commands import TAG
 
 ABSENT = "dataset does not exist"
+_HOLDER = re.compile(r"/proc/(\d+)/")
 _ABSENT_LINE = re.compile(rf"cannot open '[^']+': {ABSENT}")
 OWN_SOURCES = ("local", "received")
 """Sources that make a property a dataset's own."""
@@ -65,14 +66,16 @@ def _dataset(name: str, rows: Rows) -> Dataset:
     if missing is not None:
         raise Unparsable(f"Missing '{missing}' of {name}: zfs get did not print what it was asked for")
     key_status = _value(rows, "keystatus")
+    is_bound = _own(rows, ZONED[0]) == ZONED[1]
     try:
+        is_mounted = _is_mounted(rows["mounted"][0])
         return Dataset(
             name=name,
             available=int(rows["available"][0]),
             used=int(rows["used"][0]),
             referenced=int(_value(rows, "referenced") or rows["used"][0]),
             compression=rows["compression"][0],
-            is_mounted=_is_mounted(rows["mounted"][0]),
+            is_mounted=is_mounted and not is_bound,
             id=UUID(text) if (text := _own(rows, ID)) else None,
             saga=_own(rows, TAG),
             epoch=int(text) if (text := _own(rows, EPOCH)) else None,
@@ -82,8 +85,10 @@ def _dataset(name: str, rows: Rows) -> Dataset:
             type=_value(rows, "type") or "filesystem",
             mountpoint=_value(rows, "mountpoint") or "none",
             canmount=_value(rows, "canmount") or "on",
-            is_zoned=_value(rows, "zoned") == "on",
+            is_zoned=is_bound or _value(rows, "zoned") == "on",
             is_key_loaded=None if key_status in (None, "none") else key_status == "available",
+            is_plain=_value(rows, PLAIN[0]) == PLAIN[1],
+            is_bound=is_mounted and is_bound,
         )
     except ValueError as error:
         raise Unparsable(f"zfs get printed a value of {name} that cannot be: {error}") from error
@@ -126,3 +131,8 @@ def parse_mounts(text: str) -> dict[str, str]:
         return {mountpoint: name for name, mountpoint, mounted in rows if _is_mounted(mounted)}
     except ValueError as error:
         raise Unparsable(f"zfs list printed a line that cannot be: {error}; expected yes, no or -") from error
+
+
+def parse_holders(text: str) -> tuple[int, ...]:
+    """Read paths such as /proc/12/cwd as the process numbers in them."""
+    return tuple(sorted({int(found[1]) for line in text.splitlines() if (found := _HOLDER.match(line))}))

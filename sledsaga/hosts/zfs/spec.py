@@ -4,22 +4,29 @@ Rules
 - Unset, `none` and 0 are the same quota (and reservation), so none of them is ever "changed" into another.
 - Only what differs is set: `zfs set quota=...` fails on a full dataset even when the value stays.
 - An id is set where none is; an id that differs is never changed, it is another dataset.
+- What this ZFS cannot do is refused before any command. Two things have a substitute, and the dataset says
+  so itself in a user property: `sledsaga:zoned=on` is mounted outside for its zone, where nothing can be
+  delegated; `sledsaga:plain=yes` lies unencrypted, where nothing can be encrypted and the machine allows it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 from uuid import UUID
 
-from sledsaga.hosts.names import Compression, DatasetName
+from sledsaga.errors import HostError, InvalidName
+from sledsaga.hosts.names import Compression, DatasetName, PoolName
+from sledsaga.hosts.zfs.abilities import Abilities, Delegation
 
 CanMount = Literal["on", "off", "noauto"]
 Settings = tuple[tuple[str, str], ...]
 """Property names and values, in the order they are given to `zfs`."""
 
 ID, EPOCH, AGENT = "oxide:uuid", "oxide:epoch", "oxide:agent"
+PLAIN, ZONED = ("sledsaga:plain", "yes"), ("sledsaga:zoned", "on")
+"""What a dataset says of itself where its ZFS has neither encryption nor delegation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,8 @@ class Encryption:
 class DatasetSpec:
     """What a filesystem should be. `quota` and `reservation` in bytes; None means none.
 
-    `compression` None leaves it as it is. `encryption` is given for an encryption root only.
+    `compression` None leaves it as it is. `encryption` is given for an encryption root only. `is_plain` and
+    `delegation` are what `fitted` found that this ZFS can do; whoever describes a dataset leaves them alone.
     """
 
     name: str
@@ -46,6 +54,8 @@ class DatasetSpec:
     reservation: int | None = None
     compression: Compression | None = None
     encryption: Encryption | None = None
+    is_plain: bool = False
+    delegation: Delegation = "zoned"
 
     @classmethod
     def of(
@@ -84,7 +94,9 @@ class Dataset:
     """What a dataset is. Sizes in bytes; `referenced` is what it holds itself, without its children.
 
     `id`, `saga`, `epoch` and `agent` are its own: a value inherited from its parent is None here.
-    `is_key_loaded` is None when it is not encrypted.
+    `is_key_loaded` is None when it is not encrypted; `is_plain`: it, or a dataset above it, says that it lies
+    unencrypted. `is_bound`: it is mounted for its zone only, which `is_mounted` does not count. `is_dead`: it
+    was mounted, but what served the mount has gone; it counts as not mounted.
     """
 
     name: str
@@ -104,11 +116,48 @@ class Dataset:
     canmount: str = "on"
     is_zoned: bool = False
     is_key_loaded: bool | None = None
+    is_plain: bool = False
+    is_bound: bool = False
+    is_dead: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what it holds can be read: its key is loaded, or it says that it has none."""
+        return bool(self.is_key_loaded) or (self.is_key_loaded is None and self.is_plain)
 
     @property
     def is_encrypted(self) -> bool:
         """Whether it is encrypted, its key loaded or not."""
         return self.is_key_loaded is not None
+
+
+def fitted(spec: DatasetSpec, zfs: Abilities) -> DatasetSpec:
+    """Return the dataset as this ZFS can make it. Raises HostError when it cannot, nor has a substitute."""
+    if spec.compression is not None and spec.compression not in zfs.compressions:
+        raise HostError(
+            f"{zfs.name} cannot compress {spec.name} by {spec.compression}; it knows "
+            f"{', '.join(zfs.compressions)}: ask for one of these, or use OpenZFS"
+        )
+    if spec.is_encrypted and not zfs.has_encryption:
+        if not zfs.is_plain_allowed:
+            raise HostError(
+                f"{spec.name} must be encrypted, and {zfs.name} has no encryption: use OpenZFS, or say "
+                '"plain": true in the machine document when its data may lie there unencrypted'
+            )
+        spec = replace(spec, is_plain=True)
+    place = zone_place(spec.name) if spec.is_zoned else None
+    if zfs.delegation == "zoned" or place is None:
+        return spec
+    return replace(spec, mountpoint=place, canmount="noauto", delegation="bind")
+
+
+def zone_place(name: str) -> str | None:
+    """Return where a zone's dataset is mounted for it, when it cannot be delegated; None for any other."""
+    try:
+        dataset = DatasetName(name)
+    except InvalidName:
+        return None
+    return f"{PoolName(dataset.pool).mountpoint}/{name.partition('/')[2]}" if dataset.kind.is_zoned else None
 
 
 def wanted_settings(spec: DatasetSpec) -> Settings:

@@ -1,7 +1,12 @@
-"""What `zpool` prints, as values."""
+"""What `zpool` prints, as values.
+
+A size may come in bytes, or as people read it (`123M`, on a ZFS without `zpool list -p`): that is rounded to
+three digits, so it is good for showing and no more.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -19,6 +24,9 @@ HEALTH: Mapping[str, Health] = {
     "REMOVED": "removed",
     "UNAVAIL": "unavailable",
 }
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)([KMGTPE]?)")
+_SUFFIXES: Mapping[str, int] = {suffix: 1024**power for power, suffix in enumerate(("", *"KMGTPE"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +50,18 @@ def parse_pool(line: str) -> Pool:
     if health not in HEALTH:
         raise Unparsable(f"zpool list printed health {health!r}; expected one of {', '.join(HEALTH)}")
     try:
-        return Pool(PoolName(name), int(size), int(allocated), int(free), HEALTH[health])
+        exact = parse_size(size), parse_size(allocated), parse_size(free)
+        return Pool(PoolName(name), *exact, HEALTH[health])
     except ValueError as error:
-        raise Unparsable(f"zpool list printed {line!r}; expected sizes in bytes") from error
+        raise Unparsable(f"zpool list printed {line!r}; expected sizes in bytes, or such as 1.5G") from error
+
+
+def parse_size(text: str) -> int:
+    """Read bytes (`1024`) or a rounded size (`1.5G`) as bytes. Raises ValueError."""
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is no size")
+    return int(found[1]) if not found[2] else int(float(found[1]) * _SUFFIXES[found[2]])
 
 
 def parse_pools(text: str) -> tuple[Pool, ...]:
@@ -59,7 +76,10 @@ def parse_pools(text: str) -> tuple[Pool, ...]:
 
 
 def parse_settings(text: str) -> dict[str, str]:
-    """Read `zpool get -Hpo property,value`. Raises Unparsable."""
+    """Read `zpool get`: `-Hpo property,value`, or the table for people. Raises Unparsable."""
+    table = [line.split() for line in text.splitlines()]
+    if table and table[0] == ["NAME", "PROPERTY", "VALUE", "SOURCE"]:
+        return {row[1]: row[2] for row in table[1:]}
     rows = [line.split("\t") for line in text.splitlines()]
     if any(len(row) != len(("property", "value")) for row in rows):
         raise Unparsable(f"zpool get printed {text!r}; expected a property and a value by tab in each line")

@@ -3,23 +3,35 @@
 Rules
 - What is on a disk has three answers: a pool, blank, or an error. A pool is made on a blank disk only.
 - A pool that was there before is never destroyed; neither is one that holds a dataset, a snapshot or data.
+- A create that failed may have been done; one that a crash cut short may have left a pool without its
+  mountpoint and tag. On a disk that was blank before this saga, an empty one of that name is this saga's.
 - The disk's class decides the pool's: data pools are never made on internal disks, nor the other way.
 """
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 
 from sledsaga.errors import ForeignObject
-from sledsaga.hosts.answer import attempt, require
+from sledsaga.hosts.answer import failed, require, says
 from sledsaga.hosts.disks import Disk, Disks
 from sledsaga.hosts.host import Host
 from sledsaga.hosts.names import PoolName
 from sledsaga.hosts.zfs.datasets import Datasets
+from sledsaga.hosts.zfs.spec import Dataset
 from sledsaga.hosts.zpool import commands, parse
 from sledsaga.hosts.zpool.parse import Pool
 
 IMPORTED = ("a pool with that name is already created",)
+TAKEN = ("pool already exists",)
+IN_USE = (
+    "is part of active",
+    "is part of exported",
+    "is part of potentially active",
+    "is in use and contains",
+)
+"""What `zpool create` says of a disk that is not blank: whatever `identify` thought, it stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +45,7 @@ class Pools:
 
     def list(self) -> tuple[Pool, ...]:
         """Return the imported pools that are named as ours are."""
-        return parse.parse_pools(require(self.host, commands.list_pools()))
+        return parse.parse_pools(require(self.host, commands.list_pools(self.datasets.abilities)))
 
     def observe(self, name: PoolName) -> Pool | None:
         """Return an imported pool, or None when it is not imported."""
@@ -44,9 +56,10 @@ class Pools:
         root = self.datasets.observe(name)
         return None if root is None else root.saga
 
-    def create(self, name: PoolName, disk: Disk) -> bool:
+    def create(self, name: PoolName, disk: Disk, *, was_blank: bool = False) -> bool:
         """Make the pool on a blank disk, or find it there and imported; True when this saga made it.
 
+        `was_blank`: the disk was blank before this saga, so what a crash left half-made on it is finished.
         Raises ForeignObject when the disk holds anything else, or is of the wrong class.
         """
         refuse_class(name, disk)
@@ -56,21 +69,34 @@ class Pools:
                 f"{disk.path} ({disk.identity}) holds {found}, not {name}; it was left as it is"
             )
         if found is None:
-            require(self.host, commands.create_pool(name, disk.path, saga=self.saga))
+            self._make(name, disk)
         else:
-            self.import_pool(name)
-        return self.owner(name) == self.saga
+            self.import_pool(name, path=disk.path)
+        root = self.datasets.observe(name)
+        if root is not None and was_blank and root.saga is None:
+            root = self._finish(name, root)
+        if root is not None and root.mountpoint == name.mountpoint and not root.is_mounted:
+            self.datasets.mount(name)
+        return root is not None and root.saga == self.saga
 
-    def import_pool(self, name: PoolName) -> bool:
-        """Import a pool; False when it was imported."""
+    def import_pool(self, name: PoolName, *, path: str = "") -> bool:
+        """Import a pool from the disk at `path`; False when it was imported.
+
+        A pool that is imported, though some mountpoint was not free, is imported: whoever needs it mounts it.
+        """
         if self.observe(name) is not None:
             return False
-        return attempt(self.host, commands.import_pool(name), IMPORTED)
+        folder = posixpath.dirname(path) if self.datasets.abilities.is_linux else ""
+        done = self.host.run(commands.import_pool(name, folder=folder))
+        if done.code != 0 and not says(done, IMPORTED) and self.observe(name) is None:
+            raise failed(done)
+        return not says(done, IMPORTED)
 
     def configure(self, name: PoolName) -> dict[str, str]:
         """Give a pool the settings that each must have; return the earlier values of those that changed."""
-        have = parse.parse_settings(require(self.host, commands.get_settings(name)))
-        wrong = [(key, want) for key, want in commands.SETTINGS if not _is_so(have.get(key), want)]
+        zfs = self.datasets.abilities
+        have = parse.parse_settings(require(self.host, commands.get_settings(name, zfs)))
+        wrong = [(key, want) for key, want in commands.settings_of(zfs) if not _is_so(have.get(key), want)]
         for key, want in wrong:
             require(self.host, commands.set_setting(name, key, want))
         return {key: have.get(key, "-") for key, _ in wrong}
@@ -79,7 +105,7 @@ class Pools:
         """Export a pool; False when it was not imported."""
         if self.observe(name) is None:
             return False
-        require(self.host, commands.export_pool(name))
+        self.datasets.mounts.patiently(commands.export_pool(name), (), place=name.mountpoint)
         return True
 
     def destroy(self, name: PoolName) -> bool:
@@ -90,9 +116,28 @@ class Pools:
         root = self.datasets.observe(name)
         if root is not None:
             self.datasets.refuse_destruction(root)
-            require(self.host, commands.destroy_pool(name))
+            self.datasets.mounts.patiently(commands.destroy_pool(name), (), place=name.mountpoint)
         self.datasets.release(name.mountpoint)
         return root is not None
+
+    def _make(self, name: PoolName, disk: Disk) -> None:
+        zfs = self.datasets.abilities
+        done = self.host.run(commands.create_pool(name, disk.path, saga=self.saga, zfs=zfs))
+        if done.code == 0 or self.owner(name) == self.saga:
+            return
+        if says(done, TAKEN):
+            raise ForeignObject(f"{name} is imported from another disk than {disk.path}; it stays there")
+        if says(done, IN_USE):
+            why = next(line for line in done.stderr.splitlines() if any(text in line for text in IN_USE))
+            raise ForeignObject(f"{why}; it was left as it is ({disk.identity})")
+        raise failed(done)
+
+    def _finish(self, name: PoolName, root: Dataset) -> Dataset | None:
+        """Give a pool that a crash cut short its mountpoint and tag; one that holds anything stays as it is."""
+        if self.datasets.below(name) or root.quota or root.reservation:
+            return root
+        self.datasets.complete(name, name.mountpoint)
+        return self.datasets.observe(name)
 
 
 def refuse_class(name: PoolName, disk: Disk) -> None:

@@ -1,0 +1,93 @@
+"""What keeps a dataset from being mounted, unmounted or destroyed right now, and what helps.
+
+Rules
+- Busy is often over in a moment (FUSE lets go of files after an unmount): the same command is tried again a
+  few times. What stays busy has a holder, who is named; nothing is ever unmounted by force.
+- When the process that serves a FUSE mount dies, the mount stays and still says that it is mounted. Only a
+  look into it tells (attributes come from a cache). It is let go of, with all that was mounted below it, and
+  the mounts on the way down are made again.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+
+from sledsaga.errors import HostError, Transient
+from sledsaga.hosts.answer import Pause, attempt, failed, require, says
+from sledsaga.hosts.host import Completed, Host, HostCommand
+from sledsaga.hosts.zfs import commands, parse
+from sledsaga.hosts.zfs.abilities import Abilities
+
+BUSY = ("dataset is busy", "pool is busy", "Device busy", "target is busy", "' is busy")
+DEAD = "Transport endpoint is not connected"
+GONE = ("not mounted", "no mount point specified", "not found")
+"""What `umount -l` says when there is no mount any more."""
+ALREADY_MOUNTED = ("filesystem already mounted",)
+
+
+@dataclass(frozen=True, slots=True)
+class Mounts:
+    """The mounts of one sled's datasets."""
+
+    host: Host
+    pause: Pause
+    zfs: Abilities
+
+    def all(self) -> dict[str, str]:
+        """Return {mountpoint: the dataset mounted there}."""
+        return parse.parse_mounts(require(self.host, commands.list_mounts()))
+
+    def is_dead(self, path: str) -> bool:
+        """Say whether what served a mount has gone. Raises HostError when it cannot be told."""
+        if not self.zfs.is_linux:
+            return False
+        try:
+            self.host.list_dir(path)
+        except HostError as error:
+            if DEAD in str(error):
+                return True
+            raise
+        return False
+
+    def heal(self, path: str) -> None:
+        """Let go of the dead mounts on the way to a path, itself included; make those above it again."""
+        if not self.zfs.is_linux:
+            return
+        way = {point: name for point, name in sorted(self.all().items()) if _is_at_or_below(path, point)}
+        dead = [point for point in way if self.is_dead(point)]
+        if not dead:
+            return
+        attempt(self.host, commands.forget_mount(dead[0]), GONE)
+        for point in (point for point in way if _is_at_or_below(point, dead[0]) and point != path):
+            attempt(self.host, commands.mount_dataset(way[point]), ALREADY_MOUNTED)
+
+    def patiently(self, command: HostCommand, fine: tuple[str, ...], *, place: str = "") -> Completed:
+        """Run a command that may find its object busy; `fine` texts count as done.
+
+        Raises CommandFailed; Transient with the holders of `place` when it stays busy and they can be told.
+        """
+        done = self.host.run(command)
+        for pause_s in self.zfs.busy_pauses_s:
+            if not says(done, BUSY):
+                break
+            self.pause(pause_s)
+            done = self.host.run(command)
+        if done.code == 0 or says(done, fine):
+            return done
+        holders = self._holders(place) if says(done, BUSY) and place else ()
+        if holders:
+            raise Transient(f"{place} is in use by {', '.join(holders)}; end that, nothing is forced")
+        raise failed(done)
+
+    def _holders(self, place: str) -> tuple[str, ...]:
+        """Name the processes that have something below a path open, or stand in it."""
+        if not self.zfs.is_linux:
+            return ()
+        pids = parse.parse_holders(self.host.run(commands.find_holders(place)).stdout)
+        named = ((pid, self.host.read_file(f"/proc/{pid}/comm")) for pid in pids)
+        return tuple(f"{(name or b'?').decode(errors='replace').strip()} (pid {pid})" for pid, name in named)
+
+
+def _is_at_or_below(path: str, point: str) -> bool:
+    return posixpath.commonpath((path, point)) == point
