@@ -13,48 +13,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from sledsaga.errors import ForeignObject, HostError, InvalidParams, Transient
-from sledsaga.hosts.answer import Pause, changes, require
 from sledsaga.hosts.host import Host
-from sledsaga.hosts.linux import bundle, records
+from sledsaga.hosts.linux import records
 from sledsaga.hosts.linux.containers import Containers
-from sledsaga.hosts.linux.image import Stop, ZoneImage, filled, image_words
+from sledsaga.hosts.linux.ground import ZoneDatasets, ZoneGround
+from sledsaga.hosts.linux.image import Stop
 from sledsaga.hosts.linux.machine import Machine
-from sledsaga.hosts.linux.netns import Netns
-from sledsaga.hosts.linux.profiles import parse_profile, render_profile
+from sledsaga.hosts.linux.profiles import render_profile
 from sledsaga.hosts.linux.records import Records, ZoneDocument
-from sledsaga.hosts.linux.roots import CONFIG, PROFILE, Roots
+from sledsaga.hosts.linux.roots import PROFILE, Roots
 from sledsaga.hosts.linux.runtime import Container, Status
 from sledsaga.hosts.zone import STORE, UP, ListedZone, Profile, Zone, ZoneSpec, ZoneState
 
 BRAND: Final = "oci"
-NETNS: Final = "/run/netns"
-"""Where iproute2 keeps the networks that have a name."""
 UP_AS: Final[Mapping[Status, ZoneState]] = {
     "created": "ready",
     "running": "running",
     "paused": "shutting_down",
 }
 """What a zone is by its container; in any other status it does not run, and is what its root is."""
-
-
-class ZoneDatasets(Protocol):
-    """What zones ask of the driver of datasets."""
-
-    @property
-    def pause(self) -> Pause:
-        """Wait, or raise when the step was cancelled."""
-        ...
-
-    def mount_for_zone(self, name: str) -> str:
-        """Have a dataset mounted for a zone, and return where."""
-        ...
-
-    def unmount_from_zone(self, name: str) -> None:
-        """Unmount a dataset that its zone no longer uses; not mounted is fine."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +184,8 @@ class OciZones:
         return Containers(self.host, self.machine, self.datasets.pause)
 
     @property
-    def _netns(self) -> Netns:
-        return Netns(self.host, self.saga)
+    def _ground(self) -> ZoneGround:
+        return ZoneGround(self.host, self.saga, self.datasets, self.machine)
 
     def _document(self, name: str) -> ZoneDocument:
         found = self._records.read(name)
@@ -229,57 +209,8 @@ class OciZones:
     def _boot(self, name: str, *, is_created: bool) -> None:
         if not is_created:
             self._containers.clear_all_of(name)
-            self._create(self._document(name))
+            self._ground.make(self._document(name))
         self._containers.start(name)
-
-    def _create(self, document: ZoneDocument) -> None:
-        """Give the zone its network, its data and its files, and make the container that starts it."""
-        spec = document.spec
-        profile = self._profile(spec)
-        image = filled(self._roots.image(spec.path), image_words(spec.name, profile))
-        ground = self._ground(document, profile)
-        if ground.data is not None:
-            require(self.host, changes("chown", f"{image.uid}:{image.gid}", ground.data))
-        self._roots.write_files(spec.path, image)
-        self._prepare(spec, image, ground)
-        self._write_bundle(spec, bundle.bundle(spec, image, ground))
-        log = self._roots.trim_log(spec.path)
-        self._containers.create(spec.name, folder=spec.path, log=log)
-
-    def _ground(self, document: ZoneDocument, profile: Profile | None) -> bundle.Ground:
-        spec = document.spec
-        if profile is not None:
-            self._netns.ensure(spec.name, spec.links, profile.network)
-        groups = self._containers.runtime.cgroups
-        return bundle.Ground(
-            saga=document.saga or "",
-            fingerprint=document.fingerprint,
-            shared=self._roots.shared(),
-            data=next(map(self.datasets.mount_for_zone, spec.datasets), None),
-            netns=None if profile is None else f"{NETNS}/{spec.name}",
-            group=self._containers.group(spec.name) if groups.mounts else None,
-            controllers=groups.controllers,
-        )
-
-    def _prepare(self, spec: ZoneSpec, image: ZoneImage, ground: bundle.Ground) -> None:
-        """Run what makes the zone's data ready, each part as the zone itself would be but for its command."""
-        if image.prepare is None:
-            return
-        if ground.data is None:
-            raise InvalidParams(f"image {image.name} keeps data, and zone {spec.name} has no dataset for it")
-        if self.host.stat(ground.data + image.prepare.unless.removeprefix(STORE)) is not None:
-            return
-        log = self._roots.trim_log(spec.path)
-        for argv in image.prepare.run:
-            self._write_bundle(spec, bundle.bundle(spec, image, ground, argv))
-            self._containers.prepare(spec.name, folder=spec.path, log=log)
-
-    def _profile(self, spec: ZoneSpec) -> Profile | None:
-        data = self.host.read_file(f"{spec.path}/{PROFILE}")
-        return spec.profile if data is None else parse_profile(data)
-
-    def _write_bundle(self, spec: ZoneSpec, data: bytes) -> None:
-        self.host.write_file(f"{spec.path}/{CONFIG}", data)
 
     def _halt(self, seen: Zone) -> None:
         """Stop what runs, clear what is left, and give back network and dataset."""
@@ -288,10 +219,7 @@ class OciZones:
         if seen.state in ("ready", "running"):
             self._containers.stop(seen.name, self._stop_of(seen))
         self._containers.clear_all_of(seen.name)
-        spec = self._document(seen.name).spec
-        self._netns.remove(spec.name, spec.links)
-        for dataset in spec.datasets:
-            self.datasets.unmount_from_zone(dataset)
+        self._ground.give_back(self._document(seen.name).spec)
 
     def _stop_of(self, seen: Zone) -> Stop:
         """How the zone is told to end: as its image says, or in the ordinary way when that cannot be read."""
