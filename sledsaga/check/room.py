@@ -40,15 +40,24 @@ TOOLS: Final = {"zfs-fuse": "zfs-fuse", "zpool": "zfs-fuse", "ip": "iproute2"}
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """An open room. `folder` keeps what is not in memory: disks that are files, and the like."""
+    """An open room. `folder` keeps what is not in memory: disks that are files, and the like.
+
+    `daemons` are all the ZFS daemons that it has had; the last one lives.
+    """
 
     folder: Path
-    daemon: subprocess.Popen[bytes]
+    daemons: list[subprocess.Popen[bytes]]
+
+    @property
+    def daemon(self) -> subprocess.Popen[bytes]:
+        """The ZFS daemon that lives."""
+        return self.daemons[-1]
 
     def restart_zfs(self) -> Room:
         """Kill the ZFS daemon as a crash would, and start another; its pools come back from its cache."""
         _end(self.daemon)
-        return Room(self.folder, _start_zfs())
+        self.daemons.append(_start_zfs())
+        return self
 
 
 def missing() -> str:
@@ -73,12 +82,12 @@ def open_room(folder: Path) -> Iterator[Room]:
         for path in OWN:
             made.enter_context(_own_folder(Path(path)))
         _run("ip", "link", "set", "lo", "up")
-        daemon = _start_zfs()
+        room = Room(folder, [_start_zfs()])
         try:
-            yield Room(folder, daemon)
+            yield room
         finally:
             _end_all(outside)
-            _end(daemon)
+            _end(room.daemon)
 
 
 @contextlib.contextmanager
