@@ -14,11 +14,14 @@ from sledsaga.errors import HostError
 from sledsaga.hosts.keys import trial_epochs
 from sledsaga.hosts.names import DiskIdentity, PoolName
 from sledsaga.hosts.sled import Sled
-from sledsaga.hosts.zfs.spec import EPOCH, Dataset, DatasetSpec, Encryption
+from sledsaga.hosts.zfs.spec import EPOCH, Dataset, DatasetSpec, Encryption, fitted
 
 
 class Crypt(Model):
-    """An encryption root that is mounted with its key loaded; `epoch` of its key."""
+    """An encryption root that is mounted with its key loaded; `epoch` of its key.
+
+    Without one, it is the plain dataset that a sled has in its place when it cannot encrypt, and may so.
+    """
 
     name: str
     epoch: int | None
@@ -35,6 +38,10 @@ def ensure(sled: Sled, wanted: PoolWanted, disk: FoundDisk) -> Crypt:
     sled.keys.erase_left(disk.identity)
     name = crypt_name(wanted.name)
     seen = sled.datasets.observe(name)
+    spec = fitted(_spec(sled, wanted.name, disk.identity, epoch=0), sled.datasets.abilities)
+    if spec.is_plain:
+        sled.datasets.ensure(spec)
+        return Crypt(name=name, epoch=None)
     if seen is None:
         epoch = sled.keys.latest_epoch()
         with sled.keys.file(disk.identity, epoch=epoch):

@@ -99,7 +99,7 @@ def _carrier(sled: Sled, name: PoolName) -> tuple[Disk, PoolName]:
 @patient
 def ensure(sled: Sled, wanted: PoolWanted, disk: FoundDisk) -> PoolMade:
     """Have the pool imported and set up as each pool is; make it when its disk was blank."""
-    is_ours = sled.pools.create(wanted.name, disk.disk)
+    is_ours = sled.pools.create(wanted.name, disk.disk, was_blank=disk.label is None)
     sled.pools.configure(wanted.name)
     return PoolMade(name=wanted.name, is_ours=is_ours)
 

@@ -3,6 +3,7 @@
 Rules
 - Exit code 0 is yes. Any other is CommandFailed with the command line and the first line it printed,
   unless the driver's own literal table says that this text means "so already" or "not there".
+- A ZFS daemon that is not there, or went away meanwhile, is HostUnreachable: it may have done it.
 - Absent is never guessed from a mere failure: only from a text in a driver's table.
 """
 
@@ -11,9 +12,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 
-from sledsaga.errors import CommandFailed
+from sledsaga.errors import CommandFailed, HostUnreachable
 from sledsaga.hosts.host import Completed, Host, HostCommand
 
+LOST = ("make sure that the zfs-fuse daemon is running", "zfsfuse_ioctl_read_loop")
+"""What the tools of zfs-fuse say, among other things, when nobody serves them."""
 Pause = Callable[[float], None]
 """Waits the seconds given, or raises when the step was cancelled meanwhile."""
 
@@ -28,8 +31,12 @@ def changes(*argv: str) -> HostCommand:
     return HostCommand(argv, mutates=True)
 
 
-def failed(done: Completed) -> CommandFailed:
-    """Build the error for a command that said no."""
+def failed(done: Completed) -> CommandFailed | HostUnreachable:
+    """Build the error for a command that said no, or whose daemon was not there to do it."""
+    if any(text in done.stderr for text in LOST):
+        return HostUnreachable(
+            f"`{shlex.join(done.argv)}`: the zfs-fuse daemon went away or does not run; start it, then try again"
+        )
     said = (done.stderr.strip() or done.stdout.strip() or "(nothing)").splitlines()[0]
     return CommandFailed(f"`{shlex.join(done.argv)}` ended with {done.code}, expected 0; it said: {said}")
 

@@ -31,7 +31,7 @@ _LEVELS = re.compile(r"(\w+)-\[(\d+)-(\d+)\]")
 
 
 def find_abilities(host: Host, machine: Machine) -> Abilities:
-    """Ask the ZFS of this machine what it can do. Raises HostError when there is none, or it does not answer."""
+    """Ask the ZFS of this machine what it can do. Raises HostError when none answers."""
     answer = host.run(looks("zpool", "list", "-H", "-o", "name"))
     if answer.code == NOT_THERE:
         raise HostError(f"this machine has no ZFS (no zpool command): {WAY_OUT}")

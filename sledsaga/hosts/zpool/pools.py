@@ -133,7 +133,7 @@ class Pools:
         raise failed(done)
 
     def _finish(self, name: PoolName, root: Dataset) -> Dataset | None:
-        """Give a pool that a crash cut short its mountpoint and tag; one that holds anything stays as it is."""
+        """Give a pool that a crash cut short its mountpoint and tag; one that holds anything stays."""
         if self.datasets.below(name) or root.quota or root.reservation:
             return root
         self.datasets.complete(name, name.mountpoint)
