@@ -97,6 +97,8 @@ def write(real: Path, data: bytes, mode: int) -> None:
         _write_all(handle, data)
         os.fsync(handle)
         temporary.rename(real)
+        os.fchmod(handle, mode)  # zfs-fuse syncs no folder, but with a file all up to that file's last change
+        os.fsync(handle)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
