@@ -35,7 +35,7 @@ def failed(done: Completed) -> CommandFailed | HostUnreachable:
     """Build the error for a command that said no, or whose daemon was not there to do it."""
     if any(text in done.stderr for text in LOST):
         return HostUnreachable(
-            f"`{shlex.join(done.argv)}`: the zfs-fuse daemon went away or does not run; start it, then try again"
+            f"`{shlex.join(done.argv)}`: the zfs-fuse daemon went away or does not run; start it and retry"
         )
     said = (done.stderr.strip() or done.stdout.strip() or "(nothing)").splitlines()[0]
     return CommandFailed(f"`{shlex.join(done.argv)}` ended with {done.code}, expected 0; it said: {said}")

@@ -1,17 +1,12 @@
-"""What a new sled has: its disks, the datasets of an M.2, its root file system, a physical link.
-
-The datasets and quotas of an M.2 are those of omicron's sled-storage: installed software, crash dumps,
-backing files, rack membership, ledgers, debug data and artifacts.
-"""
+"""What a new sled has: its disks, the datasets of an M.2, its root file system, a physical link."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-import uuid
 from dataclasses import dataclass
 
 from sledsaga.errors import InvalidName
+from sledsaga.hosts.internal import M2_DATASETS, M2_SLOTS, steady_uuid
 from sledsaga.hosts.keys import KEY_BYTES, SECRET_FILE, Secrets, secrets_document
 from sledsaga.hosts.sim import smf
 from sledsaga.hosts.sim.argv import Call, Refusal
@@ -22,17 +17,6 @@ SERIAL = re.compile(r"[A-Za-z0-9_-]{1,64}")
 POOL = re.compile(r"ox[ip]_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 U2_BYTES = 3_200_631_791_616
 M2_BYTES = 960_197_124_096
-M2_SLOTS = (17, 18)
-GIB = 2**30
-M2_DATASETS: tuple[tuple[str, dict[str, str]], ...] = (
-    ("install", {}),
-    ("crash", {}),
-    ("backing", {}),
-    ("cluster", {}),
-    ("config", {}),
-    ("debug", {"quota": str(100 * GIB), "compression": "gzip-9"}),
-    ("update", {"quota": str(40 * GIB)}),
-)
 FOLDERS = ("opt/oxide", "var/run", "var/svc/profile", "tmp", "etc", "zone")
 OVERLAY = "opt/oxide/overlay.tar.gz"
 PHYSICAL_LINK = "cxgbe0"
@@ -58,7 +42,7 @@ def two_m2() -> list[DiskSpec]:
     """Return the two M.2s of a sled, formatted, with pool ids that are the same each time."""
     return [
         DiskSpec(
-            "1344", "Micron_7300_MTFDHBG960TDF", serial, M2_BYTES, "M.2", slot, f"oxi_{_steady_uuid(serial)}"
+            "1344", "Micron_7300_MTFDHBG960TDF", serial, M2_BYTES, "M.2", slot, f"oxi_{steady_uuid(serial)}"
         )
         for serial, slot in zip(("M2A", "M2B"), M2_SLOTS, strict=True)
     ]
@@ -108,7 +92,3 @@ def _must(call: Call, argv: tuple[str, ...]) -> None:
         reply = refusal.reply
     if reply.code:
         raise InvalidName(f"the new sled refused {' '.join(argv)}: {reply.err.strip()}")
-
-
-def _steady_uuid(text: str) -> uuid.UUID:
-    return uuid.UUID(bytes=hashlib.sha256(text.encode()).digest()[:16], version=4)
