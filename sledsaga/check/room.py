@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import shutil
 import signal
@@ -33,6 +34,8 @@ OWN: Final = (
     *("/var/lib/sledsaga", "/opt/oxide", "/etc/sledsaga", "/pool"),
 )
 """Folders that a room has for itself: where zfs-fuse, iproute2 and the drivers keep what is theirs."""
+MADE: Final = ".made-for-a-room"
+"""Marks a folder that was made for rooms to mount theirs on."""
 READY_S: Final = 10.0
 TOOLS: Final = {"zfs-fuse": "zfs-fuse", "zpool": "zfs-fuse", "ip": "iproute2"}
 """Which tool comes with which Debian package."""
@@ -78,7 +81,7 @@ def open_room(folder: Path) -> Iterator[Room]:
     if why := missing():
         raise HostError(f"no real machine to try on: {why}")
     outside = _devices("thread-self")
-    with _own_namespaces(), contextlib.ExitStack() as made:
+    with _places(), _own_namespaces(), contextlib.ExitStack() as made:
         for path in OWN:
             made.enter_context(_own_folder(Path(path)))
         _run("ip", "link", "set", "lo", "up")
@@ -106,18 +109,43 @@ def _own_namespaces() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def _places() -> Iterator[None]:
+    """Have the folders that rooms mount theirs on; the last room on the machine takes away what was made.
+
+    Removing a folder undoes every mount on it, in all namespaces: so no room may while there is another.
+    """
+    root = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(root, fcntl.LOCK_SH)
+        for path in map(Path, OWN):
+            for folder in reversed([one for one in (path, *path.parents) if not one.exists()]):
+                with contextlib.suppress(FileExistsError):
+                    folder.mkdir()
+                    (folder / MADE).touch()
+        yield
+    finally:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(root, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove_places()
+        os.close(root)
+
+
+def _remove_places() -> None:
+    for path in map(Path, OWN):
+        for folder in (path, *path.parents):
+            with contextlib.suppress(OSError):
+                (folder / MADE).unlink()
+                folder.rmdir()
+
+
+@contextlib.contextmanager
 def _own_folder(path: Path) -> Iterator[None]:
-    """Have an empty folder in memory at a path; what had to be made for it outside is taken away again."""
-    made = [folder for folder in (path, *path.parents) if not folder.exists()]
-    path.mkdir(parents=True, exist_ok=True)
+    """Have an empty folder in memory at a path."""
     _call("mount", b"tmpfs", bytes(path), b"tmpfs", 0, b"mode=0755")
     try:
         yield
     finally:
         _call("umount2", bytes(path), 2)
-        for folder in made:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
 
 
 def _start_zfs() -> subprocess.Popen[bytes]:
