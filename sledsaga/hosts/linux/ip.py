@@ -32,6 +32,8 @@ MAX_NAME = 15
 """Bytes of an interface's name (IFNAMSIZ less its NUL)."""
 HERE = "/proc/self/fd/3"
 """The first file that a command opens: flock opens the namespace it is in, and hands it on to `ip`."""
+LENGTH = {4: 24, 6: 64}
+"""Bits of the prefix that a sled's zones share, by IP version (each sled has a /64 of its own)."""
 _DIGITS = MAX_NAME - 2
 _ZONE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _OBJECT = re.compile(r"([A-Za-z][A-Za-z0-9_]{0,29}[0-9])/([A-Za-z][A-Za-z0-9]{0,31})")
@@ -88,6 +90,11 @@ def object_link(name: str) -> LinkName:
     if not found:
         raise InvalidName(f"{name!r} is not an address object: expected <link>/<letters and digits>")
     return LinkName(found[1])
+
+
+def with_length(address: str) -> Address:
+    """Return an address of a zone with the length of the prefix that it is in."""
+    return ipaddress.ip_interface(f"{address}/{LENGTH[ipaddress.ip_address(address).version]}")
 
 
 def show(zone: str | None = None) -> HostCommand:

@@ -170,7 +170,8 @@ class IpLinks:
         if not seen.is_up or link not in (seen.name, seen.alias):
             if self.owner(link) is None:
                 raise ForeignObject(f"{seen.name} is down, and was made by no saga; it was left as it is")
-            require(self.host, ip.settle(seen.name, link))
+            up = ip.set_up(seen.name) if link == seen.name else ip.settle(seen.name, link)
+            require(self.host, up)
 
     def _refuse_unlike(self, spec: VnicSpec, seen: ip.Interfaces) -> None:
         outer, bridge = seen.get(ip.outer_name(spec.name)), ip.interface_name(spec.over)

@@ -11,7 +11,6 @@ Rules
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 
 from sledsaga.errors import ForeignObject, HostError, InvalidParams, Transient
@@ -26,8 +25,6 @@ from sledsaga.hosts.zone import ZoneNetwork
 NAMESPACES = "/run/sledsaga/netns"
 IS_NAMESPACE = "nsfs"
 NO_FILE = ("No such file or directory",)
-LENGTH = {4: 24, 6: 64}
-"""Bits of a prefix that a sled's zones share, by IP version (a /64 for each sled)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +130,7 @@ class Netns:
             require(self.host, ip.move_out(inner.name, zone, ip.interface_name(link)))
 
     def _ensure_address(self, zone: str, inner: ip.Interface, network: ZoneNetwork) -> None:
-        wanted = _with_length(network.address)
+        wanted = ip.with_length(network.address)
         for each in inner.addresses:
             if each != wanted and not each.is_link_local:
                 attempt(self.host, ip.delete_address(each, inner.name, zone), HAS_NOT)
@@ -148,12 +145,7 @@ class Netns:
         outer = _outer(outside, link)
         if outer.master is None or outer.master not in outside:
             raise HostError(f"{link} is in no bridge: have its VNIC made first, then try again")
-        Gateways(self.host, zone).hold(outside[outer.master], _with_length(network.gateway))
-
-
-def _with_length(address: str) -> ip.Address:
-    version = ipaddress.ip_address(address).version
-    return ipaddress.ip_interface(f"{address}/{LENGTH[version]}")
+        Gateways(self.host, zone).hold(outside[outer.master], ip.with_length(network.gateway))
 
 
 def _outer(outside: ip.Interfaces, link: LinkName) -> ip.Interface:
