@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -322,6 +323,20 @@ def test_what_an_image_needs(ground: Ground, spec: ZoneSpec) -> None:
     assert ground.state(wanted) == "configured"
     with pytest.raises(HostError, match=r"has the sha256 .*, expected 00"):
         ground.zones.ensure(replace(wanted, image_hash="00"))
+
+
+def test_many_at_once(ground: Ground) -> None:
+    """Thirteen zones are booted at one moment, and taken away at one moment; each answers for itself."""
+    image = ground.image()
+    specs = [ground.spec(image, last=last) for last in range(2, 15)]
+    with ThreadPoolExecutor(len(specs)) as threads:
+        assert [*threads.map(ground.stand, specs)] == specs
+        assert all(threads.map(ground.boot, specs))
+        assert [answer(spec) for spec in specs] == [f"{spec.name}\n" for spec in specs]
+        assert len(ground.zones.list()) == len(specs)
+        assert all(threads.map(ground.zones.remove, [spec.name for spec in specs]))
+        assert ground.left() == {}
+        assert [*threads.map(ground.leave, specs)] == [None] * len(specs)
 
 
 def test_no_root_rights(ground: Ground, spec: ZoneSpec) -> None:

@@ -32,6 +32,8 @@ NOBODY: Final = 65534
 """Whom a service runs as unless its image says otherwise."""
 _WORD: Final = re.compile(r"\{([a-z_]+)\}")
 _FOLDER: Final = "images"
+_PLAIN: Final = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
+"""A name in a path that leads nowhere else."""
 Argv = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
 AbsolutePath = Annotated[str, Field(pattern=r"^/[^\x00]+$")]
 
@@ -50,7 +52,7 @@ class Probe(_Part):
 class Prepare(_Part):
     """What is run before the service until `unless`, a path inside the zone below /data, is there."""
 
-    unless: Annotated[str, Field(pattern=rf"^{STORE}/[^\x00]+$")]
+    unless: Annotated[str, Field(pattern=rf"^{STORE}(/{_PLAIN})+$")]
     run: Annotated[tuple[Argv, ...], Field(min_length=1)]
 
 
@@ -81,7 +83,7 @@ class ZoneImage(_Part):
     uid: int = Field(default=NOBODY, ge=0, lt=2**31)
     gid: int = Field(default=NOBODY, ge=0, lt=2**31)
     environment: dict[str, str] = {}
-    files: dict[Annotated[str, Field(pattern=r"^/etc/[^/\x00]+(/[^/\x00]+)*$")], str] = {}
+    files: dict[Annotated[str, Field(pattern=rf"^/etc(/{_PLAIN})+$")], str] = {}
     ports: tuple[str, ...] = ()
     needs: dict[AbsolutePath, str] = {}
     limits: Limits = Limits()
