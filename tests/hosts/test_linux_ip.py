@@ -86,6 +86,8 @@ PRINTED = """[
  "linkinfo":{"info_kind":"veth","info_slave_kind":"bridge","info_slave_data":{"state":"disabled"}},
  "ifalias":"underlay0","altnames":["oxControl0123456789abcdefn0"],"addr_info":[]},
 {},
+{"ifindex":5,"link":null,"ifname":"sit0","flags":["NOARP"],"mtu":1480,"link_type":"sit","address":"0.0.0.0",
+ "linkinfo":{"info_kind":"sit","info_data":{"proto":"any"}},"addr_info":[]},
 {"ifindex":3,"link_index":4,"ifname":"net0","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"],"mtu":9000,
  "link_netnsid":0,"linkinfo":{"info_kind":"veth"},"ifalias":"underlay0","addr_info":[{"family":"inet6",
  "local":"fe80::ff:fe00:1","prefixlen":64,"scope":"link","tentative":true,"valid_life_time":4294967295}]}
@@ -100,6 +102,7 @@ READ = [
     ip.Interface(
         *(4, "ov13492ec7daf1c", 9000, "veth"), master="underlay_stub0", alias="underlay0", peer="underlay0"
     ),
+    ip.Interface(5, "sit0", 1480, "sit"),
     ip.Interface(
         *(3, "net0", 9000, "veth"),
         is_up=True,
