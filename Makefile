@@ -2,7 +2,7 @@
 PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13 python3.14 python3.15,$(if $(shell $(name) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes),$(name))))
 BIN := .venv/bin
 
-.PHONY: help demo test test-vm lint check nightly coverage mutants bench serve clean venv
+.PHONY: help demo test test-vm test-power lint check nightly coverage mutants bench serve clean venv
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 14
@@ -15,6 +15,9 @@ test: venv ## every test, on all cores
 
 test-vm: venv ## real OpenZFS, encryption and zones, in a guest that is built once (nine minutes)
 	@$(BIN)/python -m tests.vm.run
+
+test-power: venv ## the power is cut under sagas on a real pool, 24 times (user-mode-linux; minutes)
+	@TEST_POWER=1 $(BIN)/python -m pytest -n auto tests/blackout
 
 lint: venv ## ruff, mypy and the import contracts
 	@$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports

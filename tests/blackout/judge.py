@@ -1,0 +1,90 @@
+"""What must be so after a cut: everything that was told outside, in the log and in the pool alike.
+
+Rules
+- The witness is outside the machine: it keeps what was told before the cut, and nothing else counts.
+- Before recovery: each acknowledged event stands at its place, each call that began was recorded before,
+  and what the log calls done is in the pool.
+- At rest: each saga has ended as it should, and the pool holds exactly what those ends say.
+- Each function returns sentences; no sentence means that all is well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tests.blackout import workload
+
+Told = dict[str, Any]
+HEALTHY: Final = "all pools are healthy"
+
+
+@dataclass(slots=True)
+class Witness:
+    """What a machine has told before its power was cut."""
+
+    acks: dict[tuple[str, int], str] = field(default_factory=dict)
+    begun: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def hear(self, told: Told) -> None:
+        """Take down one message."""
+        if told["kind"] == "ack":
+            self.acks[told["saga"], told["seq"]] = told["digest"]
+        if told["kind"] == "begin":
+            self.begun.add((told["saga"], told["step"], told["direction"]))
+
+
+def lost(witness: Witness, found: Told) -> list[str]:
+    """Return the acknowledged events that are not in the log as they were."""
+    logs = {saga["id"]: saga["digests"] for saga in found["sagas"]}
+    return [
+        f"event {seq} of {saga} was acknowledged, and is not in the log"
+        for (saga, seq), digest in witness.acks.items()
+        if logs.get(saga, [])[seq - 1 : seq] != [digest]
+    ]
+
+
+def judge_found(witness: Witness, found: Told) -> list[str]:
+    """Judge what a cut has left, before anything is recovered."""
+    recorded = {(saga["id"], step, way) for saga in found["sagas"] for step, way in saga["begun"]}
+    unknown = sorted(witness.begun - recorded)
+    told = [f"{way} of {step} began, and the log of {saga} does not say so" for saga, step, way in unknown]
+    missing = sorted(set(_kept(found["sagas"])) - {*found["datasets"], *found["notes"]})
+    told += [f"{name} is done by the log, and is not in the pool" for name in missing]
+    return [*lost(witness, found), *told, *_disk(found)]
+
+
+def judge_rest(rest: Told) -> list[str]:
+    """Judge how everything is once nothing goes on."""
+    numbers = [saga["params"]["number"] for saga in rest["sagas"] if not saga["params"]["fails"]]
+    told = [sentence for saga in rest["sagas"] for sentence in _end(saga)]
+    there = {workload.POOL}.union(*(workload.names(number) for number in numbers))
+    told += [f"{name} is left over" for name in sorted(set(rest["datasets"]) - there)]
+    told += [f"{name} is missing" for name in sorted(there - set(rest["datasets"]))]
+    notes = {workload.note_path(number): str(number) for number in numbers}
+    told += [] if rest["notes"] == notes else [f"the notes are {rest['notes']}, expected {notes}"]
+    return [*told, *_disk(rest)]
+
+
+def _end(saga: Told) -> Iterator[str]:
+    expected = "undone" if saga["params"]["fails"] else "succeeded"
+    if saga["state"] != expected:
+        yield f"saga {saga['params']['number']} is {saga['state']}, not {expected}: {saga['errors']}"
+    yield from saga["breaches"]
+
+
+def _kept(sagas: Iterable[Told]) -> Iterator[str]:
+    """Name what is there by the logs: what was done, and no undo of it began."""
+    for saga in sagas:
+        number = saga["params"]["number"]
+        places = dict(zip(("shelf", "left", "right"), workload.names(number), strict=True))
+        places["note"] = workload.note_path(number)
+        yield from (places[step] for step in saga["kept"] if step in places)
+
+
+def _disk(told: Told) -> Iterator[str]:
+    if told["integrity"] != "ok":
+        yield f"the log's file is damaged: {told['integrity']}"
+    if told["health"] != HEALTHY:
+        yield f"the pool is not healthy: {told['health']}"
