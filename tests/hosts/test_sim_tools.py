@@ -134,7 +134,7 @@ TRANSCRIPTS: dict[str, list[Row]] = {
         ("svccfg -s system/fmd listprop foo", 0, "foo/bar astring a b c\n"),
         ("svcprop -p foo/bar system/fmd", 1, "Couldn't find property"),
         ("svccfg -s system/fmd refresh", 0, ""),
-        ("svcprop -p foo/bar system/fmd", 0, "a b c\n"),
+        ("svcprop -p foo/bar system/fmd", 0, "a\\ b c\n"),
         ("svccfg -s system/fmd delpropvalue foo/bar c", 0, ""),
         ("svccfg -s system/fmd delpropvalue foo/nosuch c", 1, "No such property"),
         ("svccfg -s system/fmd delpg foo", 0, ""),

@@ -34,6 +34,7 @@ NO_PROPERTY = ("Couldn't find property", "No such property")
 """The service has no such property, or not its group: svcprop(1), then svccfg(8)."""
 _FMRI = re.compile(r"(svc:/)?[A-Za-z0-9][A-Za-z0-9_.,/-]*(:[A-Za-z0-9_.-]+)?")
 _WORD = re.compile(r"[A-Za-z0-9_./:@%+,*=\[\]-]+")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _PROPERTY = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 
 
@@ -89,6 +90,12 @@ def parse_state(text: str) -> str:
     return state
 
 
+def parse_property(text: str) -> str:
+    """Read the one value that `svcprop -p` printed: it escapes what a shell reads, and shows an empty one."""
+    shown = text.removesuffix("\n")
+    return "" if shown == '""' else _ESCAPED.sub(r"\1", shown)
+
+
 def _word(value: str) -> str:
     """Quote a value that svccfg would read as several, or as a list."""
     if _WORD.fullmatch(value):
@@ -140,9 +147,9 @@ class SmfServices:
         return True
 
     def property(self, fmri: str, name: str, *, zone: str | None = None) -> str | None:
-        """Return a property's value as `svcprop` prints it, or None when it is not set."""
+        """Return a property's value, or None when it is not set."""
         text = lookup(self.host, show_property(fmri, name, zone=zone), NO_PROPERTY)
-        return None if text is None else text.removesuffix("\n")
+        return None if text is None else parse_property(text)
 
     def set_property(self, fmri: str, name: str, value: str, *, zone: str | None = None) -> str | None:
         """Set and refresh a text property unless it is so already; return the value from before."""

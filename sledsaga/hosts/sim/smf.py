@@ -88,10 +88,15 @@ def svcprop(call: Call, args: list[str], zone: str = "global") -> Reply:
                 if "q" in opts
                 else f"svcprop: Couldn't find property '{wanted}' for instance '{opts.operands[0]}'."
             )
-        return Reply(0, " ".join(rows[wanted][1:]) + "\n")
+        return Reply(0, " ".join(map(_escaped, rows[wanted][1:])) + "\n")
     return Reply(
         0, "".join(f"{key} {values[0]} {' '.join(values[1:])}\n" for key, values in sorted(rows.items()))
     )
+
+
+def _escaped(value: str) -> str:
+    """Print a value as svcprop does: what a shell would read is escaped, an empty text is shown."""
+    return re.sub(r"([;&()|^<>\s\\\"'`])", r"\\\1", value) or '""'
 
 
 def full_name(fmri: str) -> str:

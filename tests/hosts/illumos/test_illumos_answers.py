@@ -186,6 +186,15 @@ def test_disks_that_no_operation_can_name() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("a\n", "a"), ("a\\ b\n", "a b"), ('""\n', ""), ("\\\\\n", "\\"), ("a\\'\\\"b\n", "a'\"b"), ("\n", "")],
+)
+def test_values_of_services(text: str, value: str) -> None:
+    """A value that svcprop printed escaped is read as it was set."""
+    assert services.parse_property(text) == value
+
+
 @dataclass
 class Said:
     """A host that answers each command in turn, as a tool would, and knows nothing else."""
