@@ -18,7 +18,7 @@ from sledsaga.hosts.linux.image import parse_image, shipped
 from sledsaga.hosts.zfs.spec import DatasetSpec
 from sledsaga.hosts.zone import ZoneSpec
 from tests.real.conftest import run
-from tests.real.zone_ground import NETNS, PORT, RUN, Ground, killed, laid, standing, until
+from tests.real.zone_ground import PORT, RUN, Ground, crash_network, killed, laid, standing, until
 from tests.tiers import skip_tier
 
 ROWS = 100
@@ -87,14 +87,13 @@ def restart_machine(ground: Ground, spec: ZoneSpec) -> None:
     """Do to the room what a reboot does: no process, no mount, nothing that is kept in memory."""
     os.kill(ground.init(spec.name), signal.SIGKILL)
     until(lambda: ground.state(spec) == "installed")
-    run("umount", "-l", str(NETNS / spec.name))
+    crash_network(ground, spec)
     shutil.rmtree(RUN / "zones")
     ground.room.restart_zfs()
     for line in reversed(Path("/proc/thread-self/mounts").read_text().splitlines()):
         if line.split()[2].startswith("fuse"):
             run("umount", "-l", line.split()[1])
     run("zfs", "mount", "-a")
-    (NETNS / spec.name).touch()
     ground.stand(spec)
 
 

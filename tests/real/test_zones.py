@@ -20,7 +20,18 @@ from sledsaga.hosts.linux.machine import Runtime
 from sledsaga.hosts.linux.runtime import Container
 from sledsaga.hosts.zone import ZoneSpec
 from tests.real.conftest import run
-from tests.real.zone_ground import NETNS, PORT, RUN, SUBNET, Ground, killed, laid, standing, until
+from tests.real.zone_ground import (
+    NETNS,
+    PORT,
+    RUN,
+    SUBNET,
+    Ground,
+    crash_network,
+    killed,
+    laid,
+    standing,
+    until,
+)
 from tests.tiers import skip_tier
 
 STEP = 5
@@ -126,12 +137,7 @@ def refused(ground: Ground, spec: ZoneSpec, *argv: str) -> str:
 
 def test_a_zone_outlives_its_maker(ground: Ground, spec: ZoneSpec) -> None:
     """A zone goes on when the process that booted it is killed, and another finds it as it should be."""
-
-    def boot_and_die(mine: Ground) -> None:
-        mine.boot(spec)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    assert killed(ground, boot_and_die, after=10_000)
+    assert killed(ground, lambda mine: (mine.boot(spec), die()), after=10_000)
     assert answer(spec) == f"{spec.name}\n"
     assert not ground.zones.ensure(spec)
 
@@ -149,8 +155,10 @@ def test_killed_at_any_change(ground: Ground, spec: ZoneSpec) -> None:
     assert len(points) > 5, "there are many changes to be killed at"
 
 
-def test_a_killed_runtime(ground: Ground, spec: ZoneSpec) -> None:
+@pytest.mark.parametrize("runtime", ["crun", "runc"])
+def test_a_killed_runtime(ground: Ground, spec: ZoneSpec, runtime: Runtime) -> None:
     """A runtime that is killed inside create leaves half a container, which is cleared away."""
+    ground = with_runtime(ground, runtime)
     leave_half_made(ground, spec)
     assert ground.containers.observe(spec.name) == Container("broken")
     assert ground.state(spec) == "installed"
@@ -174,13 +182,54 @@ def leave_half_made(ground: Ground, spec: ZoneSpec) -> None:
         ground.containers.clear(spec.name)
         command = ground.containers.runtime.create(spec.name, bundle=spec.path, log=f"{spec.path}/log")
         with subprocess.Popen(command.argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            while not (folder / "config.json").exists() and process.poll() is None:
+            while not folder.exists() and process.poll() is None:
                 pass
             process.kill()
-        if folder.exists() and not (folder / "status").exists():
+        if folder.exists() and not {"status", "state.json"} & {each.name for each in folder.iterdir()}:
             return
         ground.zones.halt(spec.name)
     raise AssertionError("the runtime was never killed inside create")
+
+
+def test_created_and_not_started(ground: Ground, spec: ZoneSpec) -> None:
+    """A zone that was created and not started is started as it is; one that is not wanted goes as well."""
+
+    def create_and_die(mine: Ground) -> None:
+        mine.zones._ground.make(mine.zones._document(spec.name))
+        die()
+
+    ground.zones.configure(spec)
+    ground.zones.install(spec)
+    assert killed(ground, create_and_die, after=10_000)
+    assert ground.state(spec) == "ready"
+    pid = ground.init(spec.name)
+    assert ground.boot(spec)
+    assert ground.init(spec.name) == pid
+    ground.zones.halt(spec.name)
+    assert killed(ground, create_and_die, after=10_000)
+    assert ground.zones.remove(spec.name)
+    assert ground.left() == {}
+
+
+def die() -> bool:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return True
+
+
+def test_a_process_that_was_lost(ground: Ground, spec: ZoneSpec) -> None:
+    """A process in a zone's control group that the runtime has lost sight of ends with the zone."""
+    ground.boot(spec)
+    ground.zones.halt(spec.name)
+    group = Path("/sys/fs/cgroup/pids", ground.containers.group(spec.name))
+    if not group.parent.parent.is_dir():
+        skip_tier("native", "no control groups of the first kind")
+    for act in (ground.boot, lambda other: ground.zones.remove(other.name)):
+        ground.zones.halt(spec.name)
+        group.mkdir(parents=True)
+        with subprocess.Popen(("sleep", "60")) as lost:
+            (group / "cgroup.procs").write_text(str(lost.pid))
+            assert act(spec)
+            assert lost.wait(timeout=5) == -signal.SIGKILL
 
 
 def test_a_zone_whose_service_died(ground: Ground, spec: ZoneSpec) -> None:
@@ -223,9 +272,8 @@ def test_after_a_reboot(ground: Ground, spec: ZoneSpec) -> None:
     ground.boot(spec)
     os.kill(ground.init(spec.name), signal.SIGKILL)
     until(lambda: ground.state(spec) == "installed")
-    run("umount", "-l", str(NETNS / spec.name))
+    crash_network(ground, spec)
     shutil.rmtree(RUN / "zones")
-    assert (NETNS / spec.name).is_file()
     assert ground.state(spec) == "installed"
     ground.stand(spec)
     assert ground.boot(spec)

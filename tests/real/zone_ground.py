@@ -170,6 +170,13 @@ def standing(ground: Ground, spec: ZoneSpec) -> Iterator[ZoneSpec]:
     ground.leave(spec)
 
 
+def crash_network(ground: Ground, spec: ZoneSpec) -> None:
+    """Have a zone's network go as at a reboot: its links too, and what is left of it is a plain file."""
+    run("umount", "-l", str(NETNS / spec.name))
+    until(lambda: spec.links[0] not in ground.links.vnics())
+    assert (NETNS / spec.name).is_file()
+
+
 def killed(ground: Ground, act: Callable[[Ground], object], *, after: int) -> bool:
     """Run an act in a process that is killed after this many changes; False when it had fewer."""
     child = os.fork()
