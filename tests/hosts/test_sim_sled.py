@@ -71,7 +71,7 @@ def test_files_land_in_the_dataset_that_is_mounted_there(pool: Run, sled: SimSle
 def test_files_of_the_sled_obey_the_rules_of_the_seam(sled: SimSled) -> None:
     """Folders are made with parents, are removed only when empty, and a write needs its folder."""
     host = sled.host
-    with pytest.raises(HostError, match="cannot write file /x/y"):
+    with pytest.raises(HostError, match="cannot write /x/y"):
         host.write_file("/x/y", b"")
     host.make_dir("/x/y")
     host.make_dir("/x/y")

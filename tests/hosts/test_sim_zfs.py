@@ -32,7 +32,7 @@ TRANSCRIPTS: dict[str, list[Row]] = {
         ("zfs destroy -x p/a", 2, "invalid option 'x'"),
         ("zfs create -s -b 512 p/v", 2, "can only be used when creating a volume"),
         ("zfs create -V", 2, "missing argument for 'V' option"),
-        ("zfs create", 2, "missing argument"),
+        ("zfs create", 2, "missing filesystem argument"),
         ("zfs create p/a p/b", 2, "too many arguments"),
         ("zfs list -d x -H p", 2, "bad depth"),
         ("zfs list", 2, "say -H"),
@@ -44,7 +44,7 @@ TRANSCRIPTS: dict[str, list[Row]] = {
         ("zfs create p/a", 1, "cannot create 'p/a': dataset already exists"),
         ("zfs create p/x/y", 1, "cannot create 'p/x/y': parent does not exist"),
         ("zfs create q/y", 1, "cannot create 'q/y': no such pool 'q'"),
-        ("zfs create p/b@c", 1, "invalid dataset name"),
+        ("zfs create p/b@c", 1, "snapshot delimiter '@' is not expected here"),
         ("zfs create -o used=1 p/b", 1, "'used' is readonly"),
         ("zfs create -o volsize=1G p/b", 1, "'volsize' does not apply to datasets of this type"),
         ("zfs create -o compression=best p/b", 1, "'compression' must be one of"),
@@ -127,7 +127,9 @@ TRANSCRIPTS: dict[str, list[Row]] = {
         ("zfs get -Hpo value mountpoint,mounted p/a/b", 0, "/x/b\nyes\n"),
         ("zfs rename p/a p/c", 0, ""),
         ("zfs list -Hpo name,mountpoint,mounted", 0, "p\t/p\tyes\np/c\t/x\tyes\np/c/b\t/x/b\tyes\n"),
-        ("zfs rename p/c p", 1, "dataset already exists"),
+        ("zfs rename p/c p", 1, "missing dataset name"),
+        ("zfs rename p/c p/c/d", 1, "cannot be a descendant"),
+        ("zfs rename p/c p/c", 0, ""),
     ],
 }
 

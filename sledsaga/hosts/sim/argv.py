@@ -87,23 +87,25 @@ def wrong(text: str, usage: str) -> NoReturn:
     raise Refusal(f"{text}\nusage:\n\t{usage}\n", 2)
 
 
-def count(operands: Sequence[str], least: int, most: int | None, usage: str) -> None:
-    """Refuse too few or too many operands."""
+def count(operands: Sequence[str], least: int, most: int | None, usage: str, *, what: str = "") -> None:
+    """Refuse too few or too many operands; `what` names the operands, in order, parted by commas."""
     if len(operands) < least:
-        wrong("missing argument", usage)
+        names = what.split(",")
+        name = names[min(len(operands), len(names) - 1)]
+        wrong(f"missing {name} argument" if name else "missing argument", usage)
     if most is not None and len(operands) > most:
         wrong("too many arguments", usage)
 
 
-def assignments(pairs: Sequence[str], usage: str) -> dict[str, str]:
-    """Read `key=value` words. Refuses a word without a key or `=`, and a key said twice."""
+def assignments(pairs: Sequence[str], what: str = "property=value argument") -> dict[str, str]:
+    """Read `key=value` words. Refuses a word without `=`, and a key said twice; neither prints the usage."""
     found: dict[str, str] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
-        if not equals or not key:
-            wrong(f"missing '=' for property=value argument '{pair}'", usage)
+        if not equals:
+            raise Refusal(f"missing '=' for {what}")
         if key in found:
-            wrong(f"property '{key}' specified multiple times", usage)
+            raise Refusal(f"property '{key}' specified multiple times")
         found[key] = value
     return found
 

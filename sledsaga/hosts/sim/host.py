@@ -39,6 +39,14 @@ FOREVER_S = 3600.0 * 24
 """A hang without a limit ends after a day, so that a forgotten one cannot outlive a test machine."""
 
 REMOVALS = ("erase_file", "remove_file", "remove_dir")
+VERBS = {
+    "make_dir": "make the folder",
+    "write_file": "write",
+    "erase_file": "erase",
+    "remove_file": "remove",
+    "remove_dir": "remove the folder",
+}
+"""What a file change is called in a message, as on a real host."""
 
 
 class SimHost:
@@ -165,10 +173,10 @@ class SimHost:
         argv = (verb, path)
         fault = next(iter(struck(self.state, argv, mutates=True)), None)
         if fault is not None and fault.action in ("error", "hang"):
-            raise HostError(f"cannot {verb.replace('_', ' ')} {path}: {fault.text.strip()}")
+            raise HostError(f"cannot {VERBS[verb]} {path}: {fault.text.strip()}")
         if fault is not None and fault.action == "crash_before":
             die()
-        with told(verb.replace("_", " "), path), self.state.writing() as tx:
+        with told(VERBS[verb], path), self.state.writing() as tx:
             _need_disk(self.tree, tx, path)
             self._need_room(tx, path, size)
             real = self.tree.real(tx, path)

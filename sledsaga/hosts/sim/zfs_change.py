@@ -9,14 +9,26 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sledsaga.hosts.sim.argv import Call, Options, Refusal, Reply, assignments, count, options, wrong
-from sledsaga.hosts.sim.things import Dataset, Mount
-from sledsaga.hosts.sim.zfs_mount import family, mount, mounts_by_itself, unmount, used_by_zone
+from sledsaga.hosts.sim.things import Dataset
+from sledsaga.hosts.sim.zfs_create import check_parent, make_parents
+from sledsaga.hosts.sim.zfs_mount import (
+    family,
+    followers,
+    is_mountable,
+    mount,
+    remove_mountpoint,
+    unmount,
+    used_by_zone,
+)
+from sledsaga.hosts.sim.zfs_names import check_name, check_snapshot_name, fault_of
 from sledsaga.hosts.sim.zfs_props import (
     LIMITS,
     NATIVE,
+    QUOTAS,
     checked,
     encryption_root,
     is_mounted,
+    key_loaded,
     lineage,
     mountpoint,
     named,
@@ -30,7 +42,6 @@ INHERIT_USAGE = "inherit [-rS] <property> <filesystem|volume|snapshot> ..."
 RENAME_USAGE = "rename [-fp] <filesystem|volume> <filesystem|volume>"
 DESTROY_USAGE = "destroy [-fnpRrv] <filesystem|volume>\n\tdestroy [-dnpRrv] <filesystem|volume>@<snap>"
 MOVING = ("mountpoint", "canmount", "zoned")
-QUOTAS = ("quota", "refquota")
 
 
 def zfs_set(call: Call, args: list[str]) -> Reply:
@@ -38,10 +49,13 @@ def zfs_set(call: Call, args: list[str]) -> Reply:
     opts = options(args, "", SET_USAGE)
     pairs = [each for each in opts.operands if "=" in each]
     names = opts.operands[len(pairs) :]
+    if not opts.operands:
+        wrong("missing arguments", SET_USAGE)
     if not pairs or opts.operands[: len(pairs)] != pairs:
         wrong("missing property=value argument(s)", SET_USAGE)
-    count(names, 1, None, SET_USAGE)
-    raw = assignments(pairs, SET_USAGE)
+    if not names:
+        wrong("missing dataset name(s)", SET_USAGE)
+    raw = assignments(pairs)
     replies = [_set_one(call, name, raw) for name in names]
     return Reply(max(reply.code for reply in replies), "", "".join(reply.err for reply in replies))
 
@@ -49,68 +63,96 @@ def zfs_set(call: Call, args: list[str]) -> Reply:
 def zfs_inherit(call: Call, args: list[str]) -> Reply:
     """Forget a local setting, of all below too with -r."""
     opts = options(args, "rS", INHERIT_USAGE)
-    count(opts.operands, 2, None, INHERIT_USAGE)
+    count(opts.operands, 2, None, INHERIT_USAGE, what="property,dataset")
     key = named(opts.operands[0])
     if key is None:
         wrong(f"invalid property '{opts.operands[0]}'", INHERIT_USAGE)
-    native = NATIVE.get(key)
-    if native is not None and native.setting != "yes":
-        wrong(f"'{key}' property is read-only", INHERIT_USAGE)
-    if native is not None and not native.inherits and key not in LIMITS:
-        wrong(f"'{key}' property cannot be inherited", INHERIT_USAGE)
+    _check_inheritable(key)
+    said = ""
     for name in opts.operands[1:]:
         opened(call, name)
-        for each in family(call, name) if "r" in opts else [name]:
+        below = [*call.tx.under(Dataset, f"{name}/"), *call.tx.under(Dataset, f"{name}@")]
+        for each in [name, *below] if "r" in opts else [name]:
             dataset = opened(call, each)
-            _apply(
-                call,
-                each,
-                {one: value for one, value in dataset.props.items() if one != key},
-                moving=key in MOVING,
-            )
-    return Reply()
+            if _applies(key, dataset.type):
+                kept = {one: value for one, value in dataset.props.items() if one != key}
+                said += _apply(call, each, kept, moving=key if key in MOVING else "")
+            elif "r" not in opts:
+                raise Refusal(
+                    f"cannot inherit {key} for '{each}': property doesn't apply to datasets of this type"
+                )
+    return Reply(1 if said else 0, "", said)
 
 
 def zfs_rename(call: Call, args: list[str]) -> Reply:
     """Give a dataset and all below it another name in the same pool."""
     opts = options(args, "fpru", RENAME_USAGE)
-    count(opts.operands, 2, 2, RENAME_USAGE)
+    count(opts.operands, 2, 2, RENAME_USAGE, what="source dataset,target dataset")
     old, new = opts.operands
-    opened(call, old)
+    dataset = opened(call, old)
+    with_parents = "p" in opts and dataset.type != "snapshot" and not fault_of(new)
+    if with_parents and (said := make_parents(call, new)):
+        return Reply(1, "", said)
+    if old == new:
+        return Reply()
+    if dataset.type == "snapshot":
+        new = _snapshot_target(old, new)
+    else:
+        _check_target(call, old, new)
     refusal = f"cannot rename '{old}'"
+    if dataset.type != "snapshot" and setting(call, old, "zoned")[0] == "on":
+        raise Refusal(f"{refusal}: dataset is used in a non-global zone")
     if call.tx.get(Dataset, new) is not None:
         raise Refusal(f"{refusal}: dataset already exists")
-    if lineage(old)[-1] != lineage(new)[-1]:
-        raise Refusal(f"{refusal}: datasets must be within same pool")
-    if call.tx.get(Dataset, new.rpartition("@" if "@" in new else "/")[0]) is None:
-        raise Refusal(f"{refusal}: parent does not exist")
-    if "@" not in old and setting(call, old, "zoned")[0] == "on":
-        raise Refusal(f"{refusal}: dataset is used in a non-global zone")
-    mounted = [] if "@" in old else unmount(call, old)
+    mounted = [] if dataset.type == "snapshot" else unmount(call, old, every=True)
+    if mounted or dataset.type == "filesystem":
+        remove_mountpoint(call, old)
     for each in [old, *call.tx.under(Dataset, f"{old}/"), *call.tx.under(Dataset, f"{old}@")]:
-        dataset = opened(call, each)
+        moved = opened(call, each)
         call.tx.drop(Dataset, each)
-        call.tx.put(new + each[len(old) :], dataset)
-    return _remount(call, [new + each[len(old) :] for each in mounted])
+        call.tx.put(new + each[len(old) :], moved)
+    said = _remount(call, [new + each[len(old) :] for each in mounted])
+    return Reply(1 if said else 0, "", said)
+
+
+def _snapshot_target(old: str, new: str) -> str:
+    """Return the full new name of a snapshot; refuses one of another dataset."""
+    name = old.partition("@")[0]
+    full = new if "@" in new[1:] else f"{name}@{new.removeprefix('@')}"
+    refusal = f"cannot rename to '{full}'"
+    if full.partition("@")[0] != name:
+        raise Refusal(f"{refusal}: snapshots must be part of same dataset")
+    check_snapshot_name(full, refusal)
+    return full
+
+
+def _check_target(call: Call, old: str, new: str) -> None:
+    """Refuse a new name that a filesystem or volume cannot have."""
+    refusal = f"cannot rename to '{new}'"
+    check_name(new, refusal, modifying=True, snapshots=False)
+    check_parent(call, new)
+    if "/" not in old or lineage(old)[-1] != lineage(new)[-1]:
+        raise Refusal(f"{refusal}: datasets must be within same pool")
+    if new.startswith(f"{old}/"):
+        raise Refusal(f"{refusal}: New dataset name cannot be a descendant of current dataset name")
 
 
 def zfs_destroy(call: Call, args: list[str]) -> Reply:
     """Destroy a dataset; without -r only one that has neither children nor snapshots. Unmounts it first."""
     opts = options(args, "dfnpRrv", DESTROY_USAGE)
-    count(opts.operands, 1, 1, DESTROY_USAGE)
+    count(opts.operands, 1, 1, DESTROY_USAGE, what="dataset")
     name = opts.operands[0]
-    opened(call, name)
     deep = "r" in opts or "R" in opts
+    if "@" in name:
+        return _destroyed(call, _snapshots(call, name, deep=deep), opts)
+    opened(call, name)
     if "/" not in name and "@" not in name and not deep:
         raise Refusal(
             f"cannot destroy '{name}': operation does not apply to pools\n"
             f"use 'zfs destroy -r {name}' to destroy all datasets in the pool\n"
             f"use 'zpool destroy {name}' to destroy the pool itself"
         )
-    doomed = _doomed(call, name, deep=deep)
-    if "n" in opts:
-        return Reply(0, "".join(f"would destroy {each}\n" for each in doomed) if "v" in opts else "")
-    return _destroyed(call, doomed, opts)
+    return _destroyed(call, _doomed(call, name, deep=deep), opts)
 
 
 def destroy(call: Call, name: str) -> None:
@@ -121,22 +163,16 @@ def destroy(call: Call, name: str) -> None:
         return
     if used_by_zone(call, name):
         raise Refusal(f"cannot destroy '{name}': dataset is busy")
-    path, source = mountpoint(call, name) if dataset.type == "filesystem" else ("none", "-")
     if is_mounted(call, name):
         unmount(call, name)
+    remove_mountpoint(call, name)
     call.tx.drop(Dataset, name)
     call.tx.later.append(lambda: call.tree.discard(dataset.guid))
-    if source != "local" and path not in ("none", "legacy") and call.tx.get(Mount, path) is None:
-        real = call.tree.real(call.tx, path)
-        if real.is_dir() and call.tree.is_empty(call.tx, path):
-            real.rmdir()
 
 
 def _doomed(call: Call, name: str, *, deep: bool) -> list[str]:
     """Return what a destroy takes, children first. Refuses children when it is not deep."""
     below = [*call.tx.under(Dataset, f"{name}@"), *call.tx.under(Dataset, f"{name}/")]
-    if "@" in name:
-        return [name]
     if below and not deep:
         kind = "volume" if opened(call, name).type == "volume" else "filesystem"
         raise Refusal(
@@ -147,8 +183,21 @@ def _doomed(call: Call, name: str, *, deep: bool) -> list[str]:
     return [*sorted(below, key=lambda each: (each.count("/"), "@" in each, each), reverse=True), *top]
 
 
+def _snapshots(call: Call, name: str, *, deep: bool) -> list[str]:
+    """Return the snapshots that a destroy takes. Refuses when there is none."""
+    top, _, label = name.partition("@")
+    opened(call, top)
+    names = [f"{each}@{label}" for each in (family(call, top) if deep else [top])]
+    found = [each for each in names if call.tx.get(Dataset, each) is not None]
+    if not found:
+        raise Refusal("could not find any snapshots to destroy; check snapshot names.")
+    return found
+
+
 def _destroyed(call: Call, doomed: list[str], opts: Options) -> Reply:
     """Destroy in order, and stop at the first that refuses: what is gone stays gone, as on a real pool."""
+    if "n" in opts:
+        return Reply(0, "".join(f"would destroy {each}\n" for each in doomed) if "v" in opts else "")
     out = ""
     for done, each in enumerate(doomed):
         try:
@@ -176,8 +225,15 @@ def _set_one(call: Call, name: str, raw: dict[str, str]) -> Reply:
     for key in LIMITS:
         if merged.get(key) == "0":
             del merged[key]
-    moving = any(key in MOVING and dataset.props.get(key) != value for key, value in props.items())
-    return _apply(call, name, merged, moving=moving)
+    said = _apply(call, name, merged, moving=_moving(call, name, props))
+    return Reply(1, "", f"{said}property may be set but unable to remount filesystem\n") if said else Reply()
+
+
+def _moving(call: Call, name: str, props: dict[str, str]) -> str:
+    """Return the property that moves a dataset, if any; canmount only takes away, it never mounts."""
+    if "canmount" in props and (props["canmount"] != "off" or not is_mounted(call, name)):
+        props = {key: value for key, value in props.items() if key != "canmount"}
+    return next((key for key in MOVING if key in props), "")
 
 
 def _check_limits(call: Call, name: str, props: dict[str, str], refusal: str) -> None:
@@ -186,38 +242,54 @@ def _check_limits(call: Call, name: str, props: dict[str, str], refusal: str) ->
     space = Space(call, lineage(name)[-1])
     for key in LIMITS:
         value = int(props.get(key, "0"))
-        if value and key in QUOTAS and value <= space.used(name):
+        if value and key in QUOTAS and value < space.least(name, key):
             raise Refusal(f"{refusal}: size is less than current used or reserved space")
-        if value and key not in QUOTAS and value > space.available(name) + space.used(name):
+        if value and key not in QUOTAS and not space.reserves(name, key, value):
             raise Refusal(f"{refusal}: size is greater than available space")
 
 
-def _apply(call: Call, name: str, props: dict[str, str], *, moving: bool) -> Reply:
-    """Write a dataset's properties; when they move it, unmount it before and mount it after."""
+def _apply(call: Call, name: str, props: dict[str, str], *, moving: str) -> str:
+    """Write a dataset's properties; when one moves it, unmount it before and mount it after.
+
+    Returns what is to be said of what could not be mounted again.
+    """
     dataset = opened(call, name)
     if not moving or dataset.type != "filesystem":
         call.tx.put(name, replace(dataset, props=props))
-        return Reply()
-    was_nowhere = mountpoint(call, name)[0] in ("none", "legacy")
-    mounted = unmount(call, name)
+        return ""
+    nowhere = mountpoint(call, name)[0] in ("none", "legacy")
+    comes = moving == "mountpoint" and nowhere and setting(call, name, "canmount")[0] != "noauto"
+    mounted = unmount(call, name, every=moving == "zoned")
+    remove_mountpoint(call, name)
     call.tx.put(name, replace(dataset, props=props))
-    if was_nowhere and name not in mounted:
-        mounted = [name, *mounted]
-    return _remount(call, mounted)
+    back = (
+        [each for each in followers(call, name) if setting(call, each, "canmount")[0] == "on"]
+        if comes
+        else []
+    )
+    return _remount(call, sorted({*mounted, *back}))
 
 
-def _remount(call: Call, names: list[str]) -> Reply:
+def _remount(call: Call, names: list[str]) -> str:
+    """Mount filesystems where they now belong, parents first; return what was refused."""
     said = ""
     for each in names:
-        if mounts_by_itself(call, each) or (
-            setting(call, each, "canmount")[0] == "noauto" and _goes_somewhere(call, each)
-        ):
+        if is_mountable(call, each) and key_loaded(call, each) is not False:
             try:
                 mount(call, each)
             except Refusal as refusal:
-                said += refusal.reply.err + "property may be set but unable to remount filesystem\n"
-    return Reply(1 if said else 0, "", said)
+                said += refusal.reply.err
+    return said
 
 
-def _goes_somewhere(call: Call, name: str) -> bool:
-    return mountpoint(call, name)[0] not in ("none", "legacy") and setting(call, name, "zoned")[0] == "off"
+def _check_inheritable(key: str) -> None:
+    native = NATIVE.get(key)
+    if native is not None and native.setting == "no":
+        raise Refusal(f"{key} property is read-only")
+    if native is not None and not native.inherits:
+        clear = f"\nuse 'zfs set {key}=none' to clear\nuse 'zfs inherit -S {key}' to revert to received value"
+        raise Refusal(f"'{key}' property cannot be inherited" + (clear if key in LIMITS else ""))
+
+
+def _applies(key: str, kind: str) -> bool:
+    return key not in NATIVE or kind in NATIVE[key].types

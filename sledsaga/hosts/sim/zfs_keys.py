@@ -56,7 +56,7 @@ def zfs_change_key(call: Call, args: list[str]) -> Reply:
     """Wrap the data in a new key from the key location and set user properties, all at once (illumos)."""
     opts = options(args, "lo:", CHANGE_USAGE)
     count(opts.operands, 1, 1, CHANGE_USAGE)
-    props = assignments(opts.every("o"), CHANGE_USAGE)
+    props = assignments(opts.every("o"))
     root = _root(call, opts.operands[0], "Key change error")
     for key in props:
         if ":" not in key and key not in ("keyformat", "keylocation"):

@@ -26,8 +26,8 @@ def zfs_mount(call: Call, args: list[str]) -> Reply:
     """Mount one filesystem, all (-a), or list what is mounted."""
     opts = options(args, "alvOo:", MOUNT_USAGE)
     if "a" in opts:
-        mount_all(call)
-        return Reply()
+        said = "".join(mount_all(call))
+        return Reply(1 if said else 0, "", said)
     if not opts.operands:
         mounts = sorted(call.tx.under(Mount).items(), key=lambda item: item[1].dataset)
         return Reply(0, "".join(f"{mount.dataset:<30}  {path}\n" for path, mount in mounts))
@@ -49,14 +49,12 @@ def zfs_unmount(call: Call, args: list[str]) -> Reply:
         for each in sorted(call.tx.under(Mount), reverse=True):
             call.tx.drop(Mount, each)
         return Reply()
-    count(opts.operands, 1, 1, UNMOUNT_USAGE)
-    name = opts.operands[0]
-    if name.startswith("/"):
-        found = call.tx.get(Mount, name.rstrip("/"))
-        if found is None:
-            raise Refusal(f"cannot unmount '{name}': not a mountpoint")
-        name = found.dataset
-    opened(call, name)
+    count(opts.operands, 1, 1, UNMOUNT_USAGE, what="filesystem")
+    name = _at(call, opts.operands[0]) if opts.operands[0].startswith("/") else opts.operands[0]
+    if opened(call, name).type != "filesystem":
+        raise Refusal(f"cannot open '{name}': operation not applicable to datasets of this type")
+    if mountpoint(call, name)[0] == "legacy":
+        raise Refusal(f"cannot unmount '{name}': legacy mountpoint\nuse umount(8) to unmount this filesystem")
     if is_mounted(call, name) is None:
         raise Refusal(f"cannot unmount '{name}': not currently mounted")
     unmount(call, name)
@@ -78,10 +76,10 @@ def mount(call: Call, name: str, *, overlay: bool = False) -> None:
         raise Refusal(f"cannot mount '{name}': filesystem already mounted")
     if key_loaded(call, name) is False:
         raise Refusal(f"cannot mount '{name}': encryption key not loaded")
-    if call.tx.get(Mount, path) is not None:
-        raise Refusal(f"cannot mount '{name}': mountpoint or dataset is busy")
     if not overlay and not call.tree.is_empty(call.tx, path):
         raise Refusal(f"cannot mount '{path}': directory is not empty")
+    if call.tx.get(Mount, path) is not None:
+        raise Refusal(f"cannot mount '{name}': mountpoint or dataset is busy")
     call.tree.real(call.tx, path).mkdir(parents=True, exist_ok=True)
     call.tx.put(path, Mount(name, opened(call, name).guid))
 
@@ -116,15 +114,71 @@ def family(call: Call, name: str) -> list[str]:
     return [name, *(each for each in call.tx.under(Dataset, f"{name}/") if "@" not in each)]
 
 
-def unmount(call: Call, name: str) -> list[str]:
-    """Unmount a filesystem and its children; return what was mounted, parents first. Refuses a busy one."""
-    paths = {path: each for each in family(call, name) if (path := is_mounted(call, each))}
-    for path in paths:
+def followers(call: Call, name: str) -> list[str]:
+    """Return a filesystem and those below it whose place follows from its own, parents first."""
+    found = [name]
+    for each in family(call, name)[1:]:
+        if each.rpartition("/")[0] in found and "mountpoint" not in opened(call, each).props:
+            found.append(each)
+    return found
+
+
+def unmount(call: Call, name: str, *, every: bool = False) -> list[str]:
+    """Unmount a filesystem and its followers, or every one below it; return what was mounted, parents first.
+
+    Refuses when one is busy.
+    """
+    names = family(call, name) if every else followers(call, name)
+    paths = {path: each for each in names if (path := is_mounted(call, each))}
+    for path in sorted(paths, reverse=True):
         if _is_busy(call, path, paths):
             raise Refusal(f"cannot unmount '{path}': Device busy")
     for path in paths:
         call.tx.drop(Mount, path)
     return [paths[path] for path in sorted(paths)]
+
+
+def unmount_pool(call: Call, name: str) -> str:
+    """Unmount all of a pool, the deepest first, up to one that is busy; return what is to be said of that."""
+    paths = {path: each for each in family(call, name) if (path := is_mounted(call, each))}
+    for path in sorted(paths, reverse=True):
+        if _is_busy(call, path, ()):
+            return f"cannot unmount '{path}': Device busy\n"
+        call.tx.drop(Mount, path)
+    for each in paths.values():
+        remove_mountpoint(call, each)
+    return ""
+
+
+def is_mountable(call: Call, name: str) -> bool:
+    """Say whether a filesystem has a place at which it may be mounted here."""
+    return (
+        opened(call, name).type == "filesystem"
+        and mountpoint(call, name)[0] not in ("none", "legacy")
+        and setting(call, name, "canmount")[0] != "off"
+        and setting(call, name, "zoned")[0] == "off"
+    )
+
+
+def remove_mountpoint(call: Call, name: str) -> None:
+    """Remove the empty folder of a filesystem that is not mounted, unless its place was set on itself."""
+    path, source = mountpoint(call, name)
+    if source == "local" or not is_mountable(call, name) or call.tx.get(Mount, path) is not None:
+        return
+    real = call.tree.real(call.tx, path)
+    if real.is_dir() and call.tree.is_empty(call.tx, path):
+        real.rmdir()
+
+
+def _at(call: Call, path: str) -> str:
+    """Return the dataset that is mounted at a path."""
+    found = call.tx.get(Mount, path.rstrip("/"))
+    if found is not None:
+        return found.dataset
+    if not call.tree.real(call.tx, path).exists():
+        raise Refusal(f"cannot unmount '{path}': No such file or directory")
+    kind = "a ZFS filesystem" if call.tree.dataset_at(call.tx, path) is None else "a mountpoint"
+    raise Refusal(f"cannot unmount '{path}': not {kind}")
 
 
 def used_by_zone(call: Call, name: str) -> bool:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BOTH = ("filesystem", "volume")
 FS = ("filesystem",)
+SEEN = ("filesystem", "snapshot")
 VOL = ("volume",)
 ON_OFF = ("on", "off")
 CACHES = ("all", "none", "metadata")
@@ -71,9 +72,9 @@ NATIVE: dict[str, Native] = {
         inherits=True,
     ),
     "atime": Native(FS, ON_OFF, "on", inherits=True),
-    "devices": Native(FS, ON_OFF, "on", inherits=True),
-    "exec": Native(FS, ON_OFF, "on", inherits=True),
-    "setuid": Native(FS, ON_OFF, "on", inherits=True),
+    "devices": Native(SEEN, ON_OFF, "on", inherits=True),
+    "exec": Native(SEEN, ON_OFF, "on", inherits=True),
+    "setuid": Native(SEEN, ON_OFF, "on", inherits=True),
     "readonly": Native(values=ON_OFF, default="off", inherits=True),
     "snapdir": Native(FS, ("hidden", "visible"), "hidden", inherits=True),
     "sharenfs": Native(FS, default="off", inherits=True),
@@ -89,6 +90,8 @@ NATIVE: dict[str, Native] = {
 }
 ALIASES = {"avail": "available", "refer": "referenced", "compress": "compression", "reserv": "reservation"}
 LIMITS = ("quota", "reservation", "refquota", "refreservation")
+QUOTAS = ("quota", "refquota")
+RECORDS = tuple(512 << power for power in range(12))
 CRYPT = ("encryption", "keyformat")
 
 
@@ -110,13 +113,15 @@ def checked(props: dict[str, str], *, kind: str, creating: bool, refusal: str) -
 def _checked(key: str, value: str, *, kind: str, creating: bool, refusal: str) -> str:
     if ":" in key:
         return value
+    if kind == "snapshot":
+        raise Refusal(f"{refusal}: this property can not be modified for snapshots")
     native = NATIVE.get(key)
     if native is None:
         raise Refusal(f"{refusal}: invalid property '{key}'")
-    if native.setting == "no" or (native.setting == "create" and not creating):
-        raise Refusal(f"{refusal}: '{key}' is readonly")
     if kind not in native.types:
         raise Refusal(f"{refusal}: '{key}' does not apply to datasets of this type")
+    if native.setting == "no" or (native.setting == "create" and not creating):
+        raise Refusal(f"{refusal}: '{key}' is readonly")
     return _stored(key, value, native, refusal)
 
 
@@ -125,6 +130,10 @@ def _stored(key: str, value: str, native: Native, refusal: str) -> str:
         number = 0 if value == "none" and key in LIMITS else size_of(value)
         if number is None:
             raise Refusal(f"{refusal}: bad numeric value '{value}'")
+        if number == 0 and key in QUOTAS and value != "none":
+            raise Refusal(f"{refusal}: use 'none' to disable quota/refquota")
+        if key == "recordsize" and number not in RECORDS:
+            raise Refusal(f"{refusal}: '{key}' must be power of 2 from 512B to 1M")
         return str(number)
     if native.values and value not in native.values:
         raise Refusal(f"{refusal}: '{key}' must be one of '{' | '.join(native.values)}'")

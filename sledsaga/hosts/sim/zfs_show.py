@@ -10,6 +10,7 @@ import re
 
 from sledsaga.hosts.sim.argv import Call, Options, Refusal, Reply, options, short, table, wrong
 from sledsaga.hosts.sim.things import Dataset
+from sledsaga.hosts.sim.zfs_names import fault_of
 from sledsaga.hosts.sim.zfs_props import FACTS, NATIVE, fact, lineage, named, setting, shown
 from sledsaga.hosts.sim.zfs_space import Space, size_fact
 
@@ -22,7 +23,6 @@ TYPES = ("filesystem", "volume", "snapshot")
 SIZES = ("used", "available", "referenced", "written")
 FIELDS = ("name", "property", "value", "source")
 SOURCES = ("local", "default", "inherited", "temporary", "received", "none")
-DATASET = re.compile(r"[A-Za-z][\w.:-]*(/[\w.:-]+)*(@[\w.:-]+)?")
 
 
 class Values:
@@ -58,7 +58,7 @@ class Values:
 
 def opened(call: Call, name: str) -> Dataset:
     """Return a dataset. Refuses a name that is none, and one that is not there."""
-    if not DATASET.fullmatch(name):
+    if fault_of(name):
         raise Refusal(f"cannot open '{name}': invalid dataset name")
     dataset = call.tx.get(Dataset, name)
     if dataset is None:
@@ -91,6 +91,8 @@ def zfs_get(call: Call, args: list[str]) -> Reply:
     fields = _some_of(opts.last("o", "all").replace("all", ",".join(FIELDS)), FIELDS, GET_USAGE)
     sources = _some_of(opts.last("s", ",".join(SOURCES)), SOURCES, GET_USAGE)
     wanted = opts.operands[0]
+    for each in wanted.split(",") if wanted != "all" else ():
+        _named(each, GET_USAGE)
     names, errors = _chosen(call, Options(opts.pairs, opts.operands[1:]), GET_USAGE, all_types=True)
     values = Values(call, exact="p" in opts)
     rows = []
@@ -109,17 +111,17 @@ def _source_kind(source: str) -> str:
 
 def _keys(call: Call, name: str, wanted: str) -> list[str]:
     if wanted != "all":
-        return [_named(key, GET_USAGE, bad="bad property list: ") for key in wanted.split(",")]
+        return [_named(key, GET_USAGE) for key in wanted.split(",")]
     dataset = opened(call, name)
     native = [key for key, each in NATIVE.items() if dataset.type in each.types and key != "name"]
     own = {key for each in lineage(name) for key in opened(call, each).props if ":" in key}
     return native + sorted(own)
 
 
-def _named(key: str, usage: str, *, bad: str = "bad property list: ") -> str:
+def _named(key: str, usage: str) -> str:
     full = named(key)
     if full is None:
-        wrong(f"{bad}invalid property '{key}'", usage)
+        wrong(f"bad property list: invalid property '{key}'", usage)
     return full
 
 
@@ -136,7 +138,7 @@ def _chosen(call: Call, opts: Options, usage: str, *, all_types: bool) -> tuple[
     types = _types(opts, usage, all_types=all_types)
     depth = _depth(opts, usage)
     if not opts.operands:
-        return _below(call, "", types, depth if "d" in opts else None), ""
+        return _in_order(call, _below(call, "", types, depth if "d" in opts else None)), ""
     names: list[str] = []
     errors = ""
     for each in opts.operands:
@@ -146,7 +148,14 @@ def _chosen(call: Call, opts: Options, usage: str, *, all_types: bool) -> tuple[
             errors += refusal.reply.err
         else:
             names += [name for name in found if name not in names]
-    return names, errors
+    return _in_order(call, names), errors
+
+
+def _in_order(call: Call, names: list[str]) -> list[str]:
+    """Sort as the tools do: by name, the snapshots of a filesystem right after it, oldest first."""
+    return sorted(
+        names, key=lambda name: (name.partition("@")[0], opened(call, name).born if "@" in name else -1)
+    )
 
 
 def _one(call: Call, name: str, types: list[str], depth: int | None, *, told: bool) -> list[str]:

@@ -62,10 +62,29 @@ class Space:
             parent = self.available(name.rpartition("/")[0])
             free = parent + max(0, self._limit(name, "reservation") - self.used(name))
         else:
-            pool = self._call.tx.get(Pool, name)
-            free = 0 if pool is None else max(0, pool.size - pool.size // KEPT_BACK - self.used(name))
+            free = self._left(name)
         quota = self._limit(name, "quota")
         return min(free, max(0, quota - self.used(name))) if quota else free
+
+    def least(self, name: str, key: str) -> int:
+        """Return the smallest size that a quota may be set to, in bytes."""
+        if key == "refquota":
+            return self.referenced(name)
+        return max(self.used(name), self._limit(name, "reservation"))
+
+    def reserves(self, name: str, key: str, size: int) -> bool:
+        """Say whether so many bytes can be reserved, by the rule of `dsl_dir_set_reservation_check`."""
+        quota = self._limit(name, "quota")
+        used = self.used(name)
+        if key != "reservation":
+            return size <= self.available(name) + used
+        free = self.available(name.rpartition("/")[0]) if "/" in name else self._left(name)
+        more = max(used, size) - max(used, self._limit(name, key))
+        return more <= 0 or (more <= free and not 0 < quota < size)
+
+    def _left(self, pool: str) -> int:
+        found = self._call.tx.get(Pool, pool)
+        return 0 if found is None else max(0, found.size - found.size // KEPT_BACK - self.used(pool))
 
     def _held(self, name: str) -> int:
         return max(self.used(name), self._limit(name, "reservation"))

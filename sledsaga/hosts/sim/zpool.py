@@ -17,12 +17,20 @@ from dataclasses import replace
 
 from sledsaga.hosts.sim.argv import Call, Command, Options, Refusal, Reply, assignments, count, options, wrong
 from sledsaga.hosts.sim.disks import disk_at, is_reachable
-from sledsaga.hosts.sim.things import Dataset, Disk, Exported, Mount, Pool
+from sledsaga.hosts.sim.things import Dataset, Disk, Exported, Pool
 from sledsaga.hosts.sim.zfs_create import fresh
-from sledsaga.hosts.sim.zfs_mount import mount_all, mounts_by_itself, unmount, used_by_zone
+from sledsaga.hosts.sim.zfs_mount import mount_all, mounts_by_itself, unmount_pool, used_by_zone
+from sledsaga.hosts.sim.zfs_names import check_pool_name
 from sledsaga.hosts.sim.zfs_props import checked
-from sledsaga.hosts.sim.zfs_show import DATASET
-from sledsaga.hosts.sim.zpool_show import SETTABLE, opened, zpool_get, zpool_list, zpool_status
+from sledsaga.hosts.sim.zpool_show import (
+    FACTS,
+    SETTABLE,
+    is_pool_property,
+    opened,
+    zpool_get,
+    zpool_list,
+    zpool_status,
+)
 
 CREATE_USAGE = (
     "create [-fnd] [-o property=value] ... [-O file-system-property=value] ... [-m mountpoint] <pool> <vdev>"
@@ -31,42 +39,74 @@ DESTROY_USAGE = "destroy [-f] <pool>"
 EXPORT_USAGE = "export [-f] <pool> ..."
 IMPORT_USAGE = "import [-fNd] [-o property=value] ... [pool | id]"
 SET_USAGE = "set <property=value> <pool>"
-RESERVED = ("mirror", "raidz", "spare", "log")
 
 
 def zpool_create(call: Call, args: list[str]) -> Reply:
     """Make a pool on one disk, with its root filesystem."""
     opts = options(args, "fnde:o:O:m:R:t:", CREATE_USAGE)
-    count(opts.operands, 2, 2, CREATE_USAGE)
-    name, vdev = opts.operands
+    raw = assignments(opts.every("o"), "-o option")
+    for key in raw:
+        if not is_pool_property(key):
+            raise Refusal(f"property '{key}' is not a valid pool property")
+    root = assignments(opts.every("O"), "-O option")
+    name, vdev = _pool_and_disk(opts)
     refusal = f"cannot create '{name}'"
-    props = _pool_props(assignments(opts.every("o"), CREATE_USAGE), refusal, creating=True)
-    root = checked(
-        assignments(opts.every("O"), CREATE_USAGE), kind="filesystem", creating=True, refusal=refusal
-    )
-    if "m" in opts:
-        root |= checked({"mountpoint": opts.last("m")}, kind="filesystem", creating=True, refusal=refusal)
-    if not DATASET.fullmatch(name) or "/" in name or "@" in name or name.startswith(RESERVED):
-        raise Refusal(f"{refusal}: invalid pool name")
     disk = _free_disk(call, vdev, forced="f" in opts)
+    place = opts.last("m") if "m" in opts else root.get("mountpoint", f"/{name}")
+    _check_place(call, place)
+    if "n" in opts:
+        return Reply(0, f"would create '{name}' with the following layout:\n\n\t{name}\n\t  {vdev}\n")
+    try:
+        check_pool_name(name, refusal, creating=True)
+    except Refusal as refused:
+        raise Refusal(f"{refused.reply.err}pool name may have been omitted") from refused
+    props = _pool_props(raw, refusal, creating=True)
+    root = checked(root, kind="filesystem", creating=True, refusal=refusal)
+    if "m" in opts:
+        root |= {"mountpoint": place}
     if call.tx.get(Pool, name) is not None:
         raise Refusal(f"{refusal}: pool already exists")
+    _make(call, name, disk, props, root=root)
+    return Reply()
+
+
+def _pool_and_disk(opts: Options) -> tuple[str, str]:
+    """Return the two operands of a create; a pool has one disk here."""
+    if not opts.operands:
+        wrong("missing pool name argument", CREATE_USAGE)
+    if len(opts.operands) == 1:
+        wrong("missing vdev specification", CREATE_USAGE)
+    count(opts.operands, 2, 2, CREATE_USAGE)
+    name, vdev = opts.operands
+    if "/" in name:
+        why = "invalid character '/' in pool name\nuse 'zfs create' to create a dataset"
+        raise Refusal(f"cannot create '{name}': {why}")
+    return name, vdev
+
+
+def _make(call: Call, name: str, disk: Disk, props: dict[str, str], *, root: dict[str, str]) -> None:
+    """Write a new pool onto a disk, and mount its root filesystem."""
+    _overwrite(call, disk)
     guid = secrets.token_hex(8)
     call.tx.put(name, Pool(guid, disk.serial, disk.size, props))
     call.tx.put(disk.serial, replace(disk, label=name, guid=guid))
     call.tx.put(name, fresh(call, "filesystem", root))
     if mounts_by_itself(call, name):
         mount_all(call, name)
-    return Reply()
 
 
 def zpool_destroy(call: Call, args: list[str]) -> Reply:
     """Destroy a pool and all in it; its disk is blank to fstyp afterwards."""
     opts = options(args, "f", DESTROY_USAGE)
-    count(opts.operands, 1, 1, DESTROY_USAGE)
+    count(opts.operands, 1, 1, DESTROY_USAGE, what="pool")
     name = opts.operands[0]
-    pool = opened(call, name)
-    _quiet(call, name)
+    try:
+        pool = opened(call, name)
+    except Refusal as refusal:
+        hint = "use 'zfs destroy' to destroy a dataset" if "/" in name else ""
+        raise Refusal(f"{refusal.reply.err}{hint}") from refusal
+    if busy := _busy(call, name):
+        return Reply(1, "", f"{busy}could not destroy '{name}': could not unmount datasets\n")
     for each, dataset in _datasets(call, name).items():
         call.tx.drop(Dataset, each)
         call.tx.later.append(functools.partial(call.tree.discard, dataset.guid))
@@ -78,10 +118,11 @@ def zpool_destroy(call: Call, args: list[str]) -> Reply:
 def zpool_export(call: Call, args: list[str]) -> Reply:
     """Unmount all of a pool and let it go."""
     opts = options(args, "f", EXPORT_USAGE)
-    count(opts.operands, 1, None, EXPORT_USAGE)
+    count(opts.operands, 1, None, EXPORT_USAGE, what="pool")
     for name in opts.operands:
         pool = opened(call, name)
-        _quiet(call, name)
+        if busy := _busy(call, name):
+            return Reply(1, "", f"{busy}cannot export '{name}': pool is busy\n")
         for each, dataset in _datasets(call, name).items():
             if dataset.loaded:
                 call.tx.put(each, replace(dataset, loaded=False))
@@ -96,7 +137,8 @@ def zpool_import(call: Call, args: list[str]) -> Reply:
     opts = options(args, "fNaD:d:o:R:lm", IMPORT_USAGE)
     count(opts.operands, 0, 1, IMPORT_USAGE)
     if not opts.operands and "a" not in opts:
-        return Reply(0, "".join(_offer(each) for each in call.tx.under(Exported).values()))
+        offers = "".join(_offer(each) for each in call.tx.under(Exported).values())
+        return Reply(0, offers) if offers else Reply(1, "", "no pools available to import\n")
     wanted = opts.operands[0] if opts.operands else ""
     if call.tx.get(Pool, wanted) is not None:
         raise Refusal(
@@ -119,11 +161,15 @@ def zpool_import(call: Call, args: list[str]) -> Reply:
 def zpool_set(call: Call, args: list[str]) -> Reply:
     """Set one property of a pool."""
     opts = options(args, "", SET_USAGE)
-    count(opts.operands, 2, 2, SET_USAGE)
+    if len(opts.operands) < 2:  # noqa: PLR2004 - a property and a pool
+        wrong("missing pool name" if opts.operands else "missing property=value argument", SET_USAGE)
+    if len(opts.operands) > 2:  # noqa: PLR2004 - the same
+        wrong("too many pool names", SET_USAGE)
     pair, name = opts.operands
-    wanted = assignments([pair], SET_USAGE)
+    if "=" not in pair:
+        wrong("missing value in property=value argument", SET_USAGE)
     pool = opened(call, name)
-    props = _pool_props(wanted, f"cannot set property for '{name}'", creating=False)
+    props = _pool_props(assignments([pair]), f"cannot set property for '{name}'", creating=False)
     call.tx.put(name, replace(pool, props={**pool.props, **props}))
     return Reply()
 
@@ -134,7 +180,7 @@ def _take(call: Call, guid: str, found: Exported, opts: Options) -> str:
     if disk is None or disk.condition != "ok":
         raise Refusal(f"cannot import '{found.name}': one or more devices is currently unavailable")
     call.tx.drop(Exported, guid)
-    call.tx.put(found.name, replace(pool, props={**pool.props, **assignments(opts.every("o"), IMPORT_USAGE)}))
+    call.tx.put(found.name, replace(pool, props={**pool.props, **assignments(opts.every("o"))}))
     call.tx.unshelve(found.name, guid)
     refused = [] if "N" in opts else mount_all(call, found.name)
     return "".join(refused)
@@ -163,15 +209,36 @@ def _free_disk(call: Call, vdev: str, *, forced: bool) -> Disk:
     if not disk.guid:
         return disk
     found = call.tx.get(Pool, disk.label)
-    if found is not None and found.guid == disk.guid:
-        how = f"{vdev} is part of active ZFS pool {disk.label}. Please see zpool(8)."
-        raise Refusal(f"invalid vdev specification\nthe following errors must be manually repaired:\n{how}")
-    if not forced:
-        how = f"{vdev} is part of exported or potentially active ZFS pool {disk.label}. Please see zpool(8)."
-        raise Refusal(f"invalid vdev specification\nuse '-f' to override the following errors:\n{how}")
-    call.tx.drop(Exported, disk.guid)
-    call.tx.db.execute("DELETE FROM things WHERE kind = ?", (f"dataset@{disk.guid}",))
-    return disk
+    is_active = found is not None and found.guid == disk.guid
+    if forced and not is_active:
+        return disk
+    state = "active" if is_active else "exported or potentially active"
+    remedy = (
+        "the following errors must be manually repaired"
+        if forced
+        else "use '-f' to override the following errors"
+    )
+    how = f"{vdev} is part of {state} ZFS pool {disk.label}. Please see zpool(8)."
+    raise Refusal(f"invalid vdev specification\n{remedy}:\n{how}")
+
+
+def _overwrite(call: Call, disk: Disk) -> None:
+    """Forget the pool whose label a disk carries."""
+    if disk.guid:
+        call.tx.drop(Exported, disk.guid)
+        call.tx.db.execute("DELETE FROM things WHERE kind = ?", (f"dataset@{disk.guid}",))
+
+
+def _check_place(call: Call, path: str) -> None:
+    """Refuse a mountpoint for a new pool that is no path, or that holds anything."""
+    if path in ("none", "legacy"):
+        return
+    if not path.startswith("/"):
+        raise Refusal(f"invalid mountpoint '{path}': must be an absolute path, 'legacy', or 'none'")
+    if not call.tree.is_empty(call.tx, path):
+        raise Refusal(
+            f"mountpoint '{path}' exists and is not empty\nuse '-m' option to provide a different default"
+        )
 
 
 def _pool_props(raw: dict[str, str], refusal: str, *, creating: bool) -> dict[str, str]:
@@ -179,27 +246,20 @@ def _pool_props(raw: dict[str, str], refusal: str, *, creating: bool) -> dict[st
         allowed = SETTABLE.get(key)
         if key.startswith("feature@"):
             allowed = ("enabled", "disabled") if creating else ("enabled",)
+        if key in FACTS:
+            raise Refusal(f"{refusal}: '{key}' is readonly")
         if allowed is None and ":" not in key:
             raise Refusal(f"{refusal}: invalid property '{key}'")
         if allowed and value not in allowed:
-            raise Refusal(
-                f"{refusal}: property '{key}' must be one of '{' | '.join(allowed)}', not '{value}'"
-            )
-        if key == "ashift" and not creating:
-            raise Refusal(f"{refusal}: property '{key}' can only be set at creation time")
+            raise Refusal(f"{refusal}: '{key}' must be one of '{' | '.join(allowed)}'")
     return raw
 
 
-def _quiet(call: Call, name: str) -> None:
-    """Unmount all of a pool. Refuses while a zone or another mount uses it."""
+def _busy(call: Call, name: str) -> str:
+    """Unmount all of a pool; return what is to be said when a zone or another mount uses it."""
     if used_by_zone(call, name):
-        raise Refusal(f"cannot unmount '/{name}': Device busy\ncannot export '{name}': pool is busy")
-    try:
-        unmount(call, name)
-    except Refusal as refusal:
-        raise Refusal(f"{refusal.reply.err}cannot export '{name}': pool is busy") from refusal
-    for path, mount in call.tx.under(Mount).items():
-        assert mount.dataset.partition("/")[0] != name, f"{path} was unmounted"
+        return f"cannot unmount '/{name}': Device busy\n"
+    return unmount_pool(call, name)
 
 
 def _datasets(call: Call, name: str) -> dict[str, Dataset]:

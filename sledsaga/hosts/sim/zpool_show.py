@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sledsaga.hosts.sim.argv import Call, Refusal, Reply, count, options, short, table, wrong
 from sledsaga.hosts.sim.things import Disk, Pool
+from sledsaga.hosts.sim.zfs_names import check_pool_name
 from sledsaga.hosts.sim.zfs_space import Space
 
 LIST_USAGE = "list -H [-pv] [-o property[,...]] [pool] ..."
@@ -43,10 +44,16 @@ ALIASES = {"alloc": "allocated", "cap": "capacity"}
 FIELDS = ("name", "property", "value", "source")
 
 
+def is_pool_property(key: str) -> bool:
+    """Say whether there is a pool property of that name, a fact or one that can be set."""
+    return key in FACTS or key in SETTABLE or ":" in key or key.startswith("feature@")
+
+
 def opened(call: Call, name: str) -> Pool:
     """Return an imported pool. Refuses any other name."""
     pool = call.tx.get(Pool, name)
     if pool is None:
+        check_pool_name(name, f"cannot open '{name}'")
         raise Refusal(f"cannot open '{name}': no such pool")
     return pool
 
@@ -92,7 +99,10 @@ def zpool_status(call: Call, args: list[str]) -> Reply:
     names = opts.operands or list(call.tx.under(Pool))
     found = {name: opened(call, name) for name in names}
     if "x" in opts:
-        found = {name: pool for name, pool in found.items() if health(call, pool) != "ONLINE"}
+        well = [name for name, pool in found.items() if health(call, pool) == "ONLINE"]
+        if opts.operands and well:
+            return Reply(0, "".join(f"pool '{name}' is healthy\n" for name in well))
+        found = {name: pool for name, pool in found.items() if name not in well}
         if not found:
             return Reply(0, "all pools are healthy\n")
     return Reply(
@@ -112,7 +122,7 @@ def value(call: Call, name: str, key: str, *, exact: bool) -> tuple[str, str]:
     if key in FACTS:
         return {"name": name, "guid": str(int(pool.guid, 16)), "health": health(call, pool)}[key], "-"
     if key in pool.props:
-        return pool.props[key], "local"
+        return pool.props[key], "default" if pool.props[key] == DEFAULTS.get(key) else "local"
     return DEFAULTS.get(key, "-"), "default" if key in DEFAULTS else "-"
 
 

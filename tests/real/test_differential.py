@@ -1,0 +1,133 @@
+"""The simulated sled against real ZFS: the same lines on both, and after each the same answer and state.
+
+The number of lines that were compared is in the report (`make test -rP`, JUnit property `compared`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from sledsaga.check.room import Room
+from tests.real.differential.allowed import ALLOWED, Allowed
+from tests.real.differential.alphabet import sequence
+from tests.real.differential.fuse import FuseSide
+from tests.real.differential.play import play, shortest
+from tests.real.differential.side import SimSide
+
+LENGTH = 15
+SEQUENCES = 30
+FIXED_S = 10.0
+EXTRA_S = 4.0
+"""How long the default run compares, in seconds: the fixed sequences, and those of chance."""
+CAMPAIGN_S = float(os.environ.get("DIFFERENTIAL_S", "300"))
+"""How long the campaign compares, in seconds."""
+
+
+@pytest.fixture
+def real(room: Room, tmp_path: Path) -> Iterator[FuseSide]:
+    side = FuseSide(tmp_path / "real")
+    yield side
+    side.renew()
+
+
+@pytest.fixture
+def sim(tmp_path: Path) -> Iterator[SimSide]:
+    (tmp_path / "sim").mkdir()
+    side = SimSide(tmp_path / "sim")
+    yield side
+    side.close()
+
+
+def chance() -> Iterator[int]:
+    """Return seeds from a place that is another each time."""
+    return itertools.count(secrets.randbelow(2**32))
+
+
+def compare(sim: SimSide, real: FuseSide, seeds: Iterator[int], for_s: float) -> tuple[int, int]:
+    """Play sequences until the time is over; returns how many, and how many lines were compared."""
+    ends_at = time.monotonic() + for_s
+    sequences = lines = 0
+    for seed in seeds:
+        if time.monotonic() > ends_at:
+            break
+        made = sequence(Random(seed), LENGTH)  # noqa: S311 - nothing secret
+        played = play(made, sim, real)
+        sequences, lines = sequences + 1, lines + played.compared
+        if played.difference is not None:
+            pytest.fail(told(seed, made[: played.difference.place], sim, real))
+    return sequences, lines
+
+
+def told(seed: int, made: Sequence[str], sim: SimSide, real: FuseSide) -> str:
+    """Say how the sides differ, by the shortest sequence that still shows it."""
+    fewest = shortest(made, lambda lines: play(lines, sim, real).difference is not None)
+    return "\n".join(
+        (
+            f"seed {seed}; the shortest sequence that shows it:",
+            *fewest,
+            str(play(fewest, sim, real).difference),
+        )
+    )
+
+
+def report(record_property: object, sequences: int, lines: int) -> None:
+    assert callable(record_property)
+    record_property("sequences", sequences)
+    record_property("compared", lines)
+    print(f"differential: {lines} lines in {sequences} sequences compared")  # noqa: T201 - for the report
+    assert lines > sequences, "nothing was compared"
+
+
+def test_the_simulated_sled_does_what_real_zfs_does(
+    sim: SimSide, real: FuseSide, record_property: object
+) -> None:
+    """The same sequences each time leave both sides with the same answers and the same state."""
+    report(record_property, *compare(sim, real, iter(range(SEQUENCES)), FIXED_S))
+
+
+def test_new_sequences_are_tried_each_time(sim: SimSide, real: FuseSide, record_property: object) -> None:
+    """Sequences of chance leave both sides the same; a seed in the message makes one again."""
+    report(record_property, *compare(sim, real, chance(), EXTRA_S))
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(CAMPAIGN_S * 2 + 300)
+def test_a_campaign_finds_no_difference(sim: SimSide, real: FuseSide, record_property: object) -> None:
+    """Minutes of sequences of chance leave both sides the same."""
+    report(record_property, *compare(sim, real, chance(), CAMPAIGN_S))
+
+
+@pytest.mark.parametrize("row", ALLOWED, ids=lambda row: row.name)
+def test_what_may_differ_still_does(row: Allowed, sim: SimSide, real: FuseSide) -> None:
+    """Each row of the table of allowed differences is needed by its witness; a dead one is to be removed."""
+    played = play(row.witness, sim, real)
+    assert played.difference is None
+    assert row.name in played.used
+
+
+def forgetful(argv: Sequence[str]) -> Sequence[str]:
+    """Hear a command line as a simulator would that says yes to quotas and forgets them."""
+    return ["quota=none" if word.startswith("quota=") else word for word in argv]
+
+
+def test_a_simulated_sled_that_forgets_is_found_out(tmp_path: Path, real: FuseSide) -> None:
+    """A mistake in the simulator is found, and the sequence is cut down to the lines that it needs."""
+    (tmp_path / "sim").mkdir()
+    sim = SimSide(tmp_path / "sim", forgetful)
+    needed = ["zpool create -m ROOT/pa pa DISK0", "zfs create pa/x", "zfs set quota=8M pa/x"]
+    lines = [*needed[:2], "zfs snapshot pa@s", "zfs create pa/y", needed[2]]
+
+    def shows(some: Sequence[str]) -> bool:
+        return "pa/x quota: ('0', 'default') | ('8388608', 'local')" in str(play(some, sim, real).difference)
+
+    assert shows(lines)
+    assert shortest(lines, shows) == needed
+    sim.close()
