@@ -18,7 +18,17 @@ from sledsaga.hosts.linux.image import parse_image, shipped
 from sledsaga.hosts.zfs.spec import DatasetSpec
 from sledsaga.hosts.zone import ZoneSpec
 from tests.real.conftest import run
-from tests.real.zone_ground import PORT, RUN, Ground, crash_network, killed, laid, standing, until
+from tests.real.zone_ground import (
+    PORT,
+    RUN,
+    Ground,
+    crash_network,
+    killed,
+    laid,
+    remount_all,
+    standing,
+    until,
+)
 from tests.tiers import skip_tier
 
 ROWS = 100
@@ -90,10 +100,7 @@ def restart_machine(ground: Ground, spec: ZoneSpec) -> None:
     crash_network(ground, spec)
     shutil.rmtree(RUN / "zones")
     ground.room.restart_zfs()
-    for line in reversed(Path("/proc/thread-self/mounts").read_text().splitlines()):
-        if line.split()[2].startswith("fuse"):
-            run("umount", "-l", line.split()[1])
-    run("zfs", "mount", "-a")
+    remount_all()
     ground.stand(spec)
 
 

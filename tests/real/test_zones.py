@@ -29,6 +29,7 @@ from tests.real.zone_ground import (
     crash_network,
     killed,
     laid,
+    remount_all,
     standing,
     until,
 )
@@ -278,6 +279,24 @@ def test_after_a_reboot(ground: Ground, spec: ZoneSpec) -> None:
     ground.stand(spec)
     assert ground.boot(spec)
     assert answer(spec) == f"{spec.name}\n"
+
+
+def test_zfs_died_under_a_zone(ground: Ground, spec: ZoneSpec) -> None:
+    """A zone whose ZFS died under it is down, though its process lives; it is booted on new mounts."""
+    ground.boot(spec)
+    pid = ground.init(spec.name)
+    ground.room.restart_zfs()
+    assert ground.state(spec) == "down"
+    assert ground.boot(spec)
+    assert ground.init(spec.name) != pid
+    assert answer(spec) == f"{spec.name}\n"
+    ground.zones.halt(spec.name)
+    ground.room.restart_zfs()
+    assert ground.state(spec) == "incomplete"
+    assert ground.boot(spec)
+    ground.room.restart_zfs()
+    assert ground.zones.remove(spec.name)
+    remount_all()
 
 
 def test_another_configuration(ground: Ground, spec: ZoneSpec) -> None:

@@ -177,6 +177,14 @@ def crash_network(ground: Ground, spec: ZoneSpec) -> None:
     assert (NETNS / spec.name).is_file()
 
 
+def remount_all() -> None:
+    """Mount anew what died with the ZFS daemon, of other pools too."""
+    for line in reversed(Path("/proc/thread-self/mounts").read_text().splitlines()):
+        if line.split()[2].startswith("fuse"):
+            run("umount", "-l", line.split()[1])
+    run("zfs", "mount", "-a")
+
+
 def killed(ground: Ground, act: Callable[[Ground], object], *, after: int) -> bool:
     """Run an act in a process that is killed after this many changes; False when it had fewer."""
     child = os.fork()

@@ -8,6 +8,7 @@ What may be left when a runtime, this program or the machine dies, and how it is
     a runtime killed inside create          the folder is there, no status       end its group, delete, create
     a process that the runtime lost         it is in the zone's group            end its group
     its first process is dead               its status                           delete, create
+    its ZFS died under it                   a look into its root and its data    stop, delete, create
     groups that nothing is in               their folders                        rmdir
 """
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from sledsaga.errors import CommandFailed, Transient
+from sledsaga.errors import CommandFailed, HostError, Transient
 from sledsaga.hosts.answer import Pause, attempt, failed, require, says
 from sledsaga.hosts.host import Host
 from sledsaga.hosts.linux import cgroups
@@ -25,6 +26,8 @@ from sledsaga.hosts.linux.cgroups import Groups
 from sledsaga.hosts.linux.image import Stop
 from sledsaga.hosts.linux.machine import Machine
 from sledsaga.hosts.linux.runtime import ENDED, UNFINISHED, Container, Runtime, parse_state
+from sledsaga.hosts.zfs.mounts import DEAD
+from sledsaga.hosts.zone import STORE
 
 LOOK_S: Final = 0.05
 """Between two looks at a container that was told to end; it takes about 25 ms."""
@@ -67,6 +70,20 @@ class Containers:
         if not says(done, UNFINISHED):
             raise failed(done)
         return Container("broken") if name in self.host.list_dir(runtime.root) else None
+
+    def is_stranded(self, container: Container) -> bool:
+        """Say whether what served a zone's root or its data has gone, while its processes are still there.
+
+        Raises HostError when it cannot be told.
+        """
+        try:
+            for place in ("", STORE):
+                self.host.list_dir(f"/proc/{container.pid}/root{place}")
+        except HostError as error:
+            if DEAD in str(error):
+                return True
+            raise
+        return False
 
     def create(self, name: str, *, folder: str, log: str) -> None:
         """Make a container from the bundle in a folder; it waits to be started."""

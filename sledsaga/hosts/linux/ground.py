@@ -24,6 +24,7 @@ from sledsaga.hosts.linux.netns import Netns
 from sledsaga.hosts.linux.profiles import parse_profile
 from sledsaga.hosts.linux.records import Records, ZoneDocument
 from sledsaga.hosts.linux.roots import CONFIG, PROFILE, Roots
+from sledsaga.hosts.zfs.mounts import Mounts
 from sledsaga.hosts.zone import STORE, Profile, ZoneSpec
 
 NETNS: Final = "/run/netns"
@@ -37,6 +38,11 @@ class ZoneDatasets(Protocol):
     @property
     def pause(self) -> Pause:
         """Wait, or raise when the step was cancelled."""
+        ...
+
+    @property
+    def mounts(self) -> Mounts:
+        """What is mounted, and what lets go of a mount whose server has gone."""
         ...
 
     def mount_for_zone(self, name: str) -> str:
@@ -106,6 +112,10 @@ class ZoneGround:
 
     def _write_bundle(self, spec: ZoneSpec, data: bytes) -> None:
         self.host.write_file(f"{spec.path}/{CONFIG}", data)
+
+    def heal_root(self, zonepath: str) -> None:
+        """Have a zone's root mounted anew when what served its mount has gone."""
+        self.datasets.mounts.heal(f"{zonepath}/{bundle.ROOT}")
 
     def give_back(self, spec: ZoneSpec) -> None:
         """Take network and data back from a zone of which nothing runs; what was not given is fine."""

@@ -23,6 +23,7 @@ from sledsaga.errors import HostError, Unparsable
 from sledsaga.hosts.host import Host
 from sledsaga.hosts.linux import bundle
 from sledsaga.hosts.linux.image import ZoneImage, parse_image
+from sledsaga.hosts.zfs.mounts import DEAD
 from sledsaga.hosts.zone import ZoneSpec
 
 MADE, INSTALLED, IMAGE = "made.json", "installed", "image.json"
@@ -41,8 +42,16 @@ class Roots:
     host: Host
 
     def state(self, zonepath: str, fingerprint: str) -> RootState:
-        """Say whether a root is there, half made, or whole and of this configuration."""
-        names = self.host.list_dir(zonepath)
+        """Say whether a root is there, half made, or whole and of this configuration.
+
+        One on a mount whose server has gone is of no use, as if it were half made.
+        """
+        try:
+            names = self.host.list_dir(zonepath)
+        except HostError as error:
+            if DEAD in str(error):
+                return "incomplete"
+            raise
         if INSTALLED in names:
             mark = (self.host.read_file(f"{zonepath}/{INSTALLED}") or b"").decode()
             return "installed" if mark == fingerprint else "incomplete"

@@ -4,6 +4,7 @@
   (`roots`), *ready* and *running* a container (`containers`). After a reboot the containers are gone and a
   zone is *installed* again.
 - A zone whose service has ended is *installed*, with remains that the next boot clears away.
+- A zone that runs on a mount whose server has gone is *down*; it is booted anew, its mounts too.
 - A container without a document was made by no saga; it is shown and left as it is.
 - A dataset that a zone has may be unmounted out here while the zone still uses it, as its own mounts keep it.
   So a zone is stopped before anything of it is taken away, and what it had is given back only then.
@@ -61,7 +62,7 @@ class OciZones:
         if document is None:
             return None if container is None else _unknown(name, container)
         path = document.spec.path
-        state = UP_AS.get(container.status) if container else None
+        state = self._state_of(container)
         running = container.fingerprint if container and state else None
         return Zone(
             name,
@@ -94,9 +95,13 @@ class OciZones:
     def install(self, spec: ZoneSpec) -> bool:
         """Install a zone that `configure` made; False when it was. A half-made root is made anew."""
         seen = self._configured(spec)
-        if seen.state == "incomplete":
+        state: ZoneState = seen.state
+        if state == "incomplete":
+            self._ground.heal_root(spec.path)
+            state = self._roots.state(spec.path, records.fingerprint(spec))
+        if state == "incomplete":
             self._roots.uninstall(spec.path)
-        elif seen.state != "configured":
+        elif state != "configured":
             return False
         self._roots.install(spec, records.fingerprint(spec))
         return True
@@ -117,7 +122,10 @@ class OciZones:
         seen = self._configured(spec)
         if seen.state == "running":
             return False
-        if seen.state not in ("installed", "ready"):
+        if seen.state == "down":
+            self._halt(seen)
+            self._ground.heal_root(spec.path)
+        elif seen.state not in ("installed", "ready"):
             raise Transient(f"zone {spec.name} is {seen.state}, expected installed; it cannot boot yet")
         self._boot(spec.name, is_created=seen.state == "ready")
         return True
@@ -145,15 +153,14 @@ class OciZones:
             return False
         _refuse_untagged(seen)
         self._halt(seen)
-        return seen.state in ("ready", "running")
+        return seen.state in UP
 
     def uninstall(self, name: str) -> bool:
         """Halt and uninstall a zone of this saga, keeping its configuration; False when nothing was there."""
         seen = self._mine(name)
         if seen is None:
             return False
-        self._halt(seen)
-        self._roots.uninstall(seen.path)
+        self._uproot(seen)
         return seen.state != "configured"
 
     def remove(self, name: str) -> bool:
@@ -187,6 +194,12 @@ class OciZones:
     def _ground(self) -> ZoneGround:
         return ZoneGround(self.host, self.saga, self.datasets, self.machine)
 
+    def _state_of(self, container: Container | None) -> ZoneState | None:
+        """Say what a zone is by its container; None when it has none that lives."""
+        state = None if container is None else UP_AS.get(container.status)
+        is_stranded = container is not None and state is not None and self._containers.is_stranded(container)
+        return "down" if is_stranded else state
+
     def _document(self, name: str) -> ZoneDocument:
         found = self._records.read(name)
         if found is None:
@@ -213,13 +226,18 @@ class OciZones:
         self._containers.start(name)
 
     def _halt(self, seen: Zone) -> None:
-        """Stop what runs, clear what is left, and give back network and dataset."""
+        """Stop what runs, end what does not listen (not started, or stranded), give network and data back."""
         if seen.state == "shutting_down":
             raise Transient(f"zone {seen.name} is paused; resume it, then it can be halted")
-        if seen.state in ("ready", "running"):
+        if seen.state == "running":
             self._containers.stop(seen.name, self._stop_of(seen))
         self._containers.clear_all_of(seen.name)
         self._ground.give_back(self._document(seen.name).spec)
+
+    def _uproot(self, seen: Zone) -> None:
+        self._halt(seen)
+        self._ground.heal_root(seen.path)
+        self._roots.uninstall(seen.path)
 
     def _stop_of(self, seen: Zone) -> Stop:
         """How the zone is told to end: as its image says, or in the ordinary way when that cannot be read."""
@@ -229,8 +247,7 @@ class OciZones:
             return Stop()
 
     def _take_away(self, seen: Zone) -> None:
-        self._halt(seen)
-        self._roots.uninstall(seen.path)
+        self._uproot(seen)
         if self._records.names() == (seen.name,):
             self._containers.clear_group()
         self._records.remove(seen.name)
