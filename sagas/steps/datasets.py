@@ -120,7 +120,7 @@ def look(sled: Sled, names: list[str]) -> Looked:
 @patient
 def ensure(sled: Sled, wanted: DatasetWanted, before: Looked) -> DatasetMade:
     """Have the dataset there, as it should be, and mounted unless it is for a zone."""
-    sled.datasets.ensure(wanted.spec)
+    sled.datasets.ensure(wanted.spec, was_absent=wanted.name not in before.datasets)
     return DatasetMade(
         name=wanted.name, id=wanted.id, state=_state(wanted.spec, before.datasets.get(wanted.name))
     )
@@ -138,7 +138,7 @@ def put_back(sled: Sled, spec: DatasetSpec, seen: DatasetSeen | None) -> None:
     """
     if seen is None:
         found = sled.datasets.observe(spec.name)
-        if found is not None and found.saga != sled.saga:
+        if found is not None and found.saga != sled.saga and not sled.datasets.discard_unmade(found):
             return
         sled.datasets.destroy(spec.name, mountpoint=spec.mountpoint if spec.is_mounted_here else None)
         return
@@ -151,11 +151,12 @@ def put_back(sled: Sled, spec: DatasetSpec, seen: DatasetSeen | None) -> None:
 def ensure_there(sled: Sled, wanted: DatasetWanted, before: Looked) -> DatasetMade:
     """Have the dataset there and mounted; one that is there keeps its id and its settings."""
     spec = wanted.spec
-    if sled.datasets.observe(spec.name) is None:
+    seen = before.datasets.get(wanted.name)
+    found = sled.datasets.observe(spec.name)
+    if found is None or (seen is None and sled.datasets.discard_unmade(found)):
         sled.datasets.ensure(spec)
     elif spec.is_mounted_here:
         sled.datasets.mount(spec.name)
-    seen = before.datasets.get(wanted.name)
     state: State = "created" if seen is None else "present"
     return DatasetMade(name=wanted.name, id=wanted.id if seen is None else seen.id, state=state)
 

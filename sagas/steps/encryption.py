@@ -33,11 +33,13 @@ def crypt_name(pool: PoolName) -> str:
 
 
 @patient
-def ensure(sled: Sled, wanted: PoolWanted, disk: FoundDisk) -> Crypt:
+def ensure(sled: Sled, wanted: PoolWanted, disk: FoundDisk, before: Looked) -> Crypt:
     """Have the encryption root there, mounted, its key loaded. Raises Transient while no key is to be had."""
     sled.keys.erase_left(disk.identity)
     name = crypt_name(wanted.name)
     seen = sled.datasets.observe(name)
+    if seen is not None and name not in before.datasets and sled.datasets.discard_unmade(seen):
+        seen = None
     spec = fitted(_spec(sled, wanted.name, disk.identity, epoch=0), sled.datasets.abilities)
     if spec.is_plain:
         sled.datasets.ensure(spec)

@@ -111,10 +111,19 @@ def undo_ensure(sled: Sled, wanted: PoolWanted, disk: FoundDisk) -> None:
     Raises ForeignObject when the pool holds anything.
     """
     if disk.label is None:
-        if sled.pools.observe(wanted.name) is None or sled.pools.owner(wanted.name) == sled.saga:
+        _bring_back(sled, wanted, disk)
+        root = sled.pools.claim(wanted.name)
+        if root is None or root.saga == sled.saga:
             sled.pools.destroy(wanted.name)
     elif not disk.was_imported:
         sled.pools.export(wanted.name)
+
+
+def _bring_back(sled: Sled, wanted: PoolWanted, disk: FoundDisk) -> None:
+    """Import the pool when a create that was cut short left it on the disk, but not imported."""
+    is_away = sled.pools.observe(wanted.name) is None and sled.disks.find(disk.identity) is not None
+    if is_away and sled.disks.identify(disk.path) == wanted.name:
+        sled.pools.import_pool(wanted.name, path=disk.path)
 
 
 def probe(sled: Sled, wanted: PoolWanted) -> Probe:

@@ -32,6 +32,11 @@ def get_properties(names: Sequence[str], *, zfs: Abilities = ILLUMOS_ZFS) -> Hos
     return looks("zfs", "get", *columns, ",".join((*OBSERVED, key, *bound)), *map(zfs_name, names))
 
 
+def get_own(name: str) -> HostCommand:
+    """List the properties that were set on a dataset itself."""
+    return looks("zfs", "get", "-s", "local", "-Ho", "property", "all", zfs_name(name))
+
+
 def list_below(name: str) -> HostCommand:
     """List a dataset, its children and its snapshots."""
     return looks("zfs", "list", "-d", "1", "-rHo", "name", "-t", "filesystem,volume,snapshot", zfs_name(name))

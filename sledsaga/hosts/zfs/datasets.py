@@ -5,12 +5,14 @@ Rules
 - A dataset with another id, another place or another encryption is never changed: ForeignObject.
 - Only what carries this saga's tag is destroyed, never recursively, never what holds anything.
 - A create that failed may have been done: what is there then, with this saga's tag, was made by it.
+- ZFS makes a dataset first and sets its properties then, so a crash may leave one that has none. Where it is
+  known that nothing was there before this saga, such a one is this saga's: it is taken away and made anew.
 - What a zone uses is mounted for it by `mount_for_zone` where nothing can be delegated, and by nobody else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sledsaga.errors import CommandFailed, ForeignObject
@@ -38,6 +40,8 @@ NOT_MOUNTED = ("not currently mounted",)
 KEY_LOADED = ("Key already loaded",)
 KEY_UNLOADED = ("Key already unloaded",)
 WRONG_KEY = ("Incorrect key provided",)
+SET_BY_ENCRYPTION = frozenset({"keylocation"})
+"""What ZFS sets together with making an encrypted dataset, before all else."""
 NAMES_A_COMMAND = 100
 """Datasets that one `zfs get` is asked for, so that argv stays far below its limit."""
 
@@ -82,14 +86,24 @@ class Datasets:
         text = lookup(self.host, commands.list_below(name), (parse.ABSENT,))
         return parse.parse_below(text or "", name)
 
-    def create(self, spec: DatasetSpec, *, adopt: bool = False) -> Dataset:
+    def tree(self, name: str) -> Iterator[str]:
+        """Yield the names of a dataset and of all datasets below it, parents first."""
+        yield name
+        for child in self.below(name):
+            if "@" not in child:
+                yield from self.tree(child)
+
+    def create(self, spec: DatasetSpec, *, adopt: bool = False, was_absent: bool = False) -> Dataset:
         """Make the dataset be there and return it as it is; one that is there is not adjusted.
 
-        `adopt` accepts one without an id. An encryption root needs its key file. Raises ForeignObject;
-        HostError, before any command, for what this ZFS cannot do.
+        `adopt` accepts one without an id; `was_absent` says that it was not there before this saga. An
+        encryption root needs its key file. Raises ForeignObject; HostError, before any command, for what this
+        ZFS cannot do.
         """
         spec = fitted(spec, self.abilities)
         seen = self.observe(spec.name)
+        if seen is not None and was_absent and self.discard_unmade(seen):
+            seen = None
         if seen is None:
             if spec.is_mounted_here:
                 self._prepare(spec.mountpoint, spec.name)
@@ -163,9 +177,9 @@ class Datasets:
                 self._unmount(seen)
             self.release(seen.mountpoint)
 
-    def ensure(self, spec: DatasetSpec, *, adopt: bool = False) -> Ensured:
+    def ensure(self, spec: DatasetSpec, *, adopt: bool = False, was_absent: bool = False) -> Ensured:
         """Create, adjust and mount, whichever is needed. Raises ForeignObject, CommandFailed."""
-        seen = self.create(spec, adopt=adopt)
+        seen = self.create(spec, adopt=adopt, was_absent=was_absent)
         changed = self.adjust(spec, seen)
         if spec.is_mounted_here and not seen.is_mounted:
             self.mount(spec.name)
@@ -231,8 +245,23 @@ class Datasets:
             self.release(place)
         return seen is not None
 
+    def discard_unmade(self, seen: Dataset) -> bool:
+        """Destroy a dataset whose create was cut short: it holds nothing and nothing was ever set on it.
+
+        Only for one that was not there before this saga. False, and nothing is done, for any other.
+        """
+        if seen.saga is not None or seen.id is not None or seen.referenced > EMPTY_BYTES:
+            return False
+        own = set(require(self.host, commands.get_own(seen.name)).split()) - SET_BY_ENCRYPTION
+        if own or self.below(seen.name) or (seen.is_mounted and self.host.list_dir(seen.mountpoint)):
+            return False
+        self.unmount(seen.name)
+        self.mounts.patiently(commands.destroy_dataset(seen.name), (parse.ABSENT,), place=seen.mountpoint)
+        return True
+
     def release(self, mountpoint: str) -> None:
         """Remove the folder of a mountpoint when it is empty; what others are mounted on stays as it is."""
+        self.mounts.heal(mountpoint)
         if mountpoint not in self.mounts.all():
             Mountpoints(self.host, self.saga, self.abilities).release(mountpoint)
 

@@ -72,9 +72,7 @@ class Pools:
             self._make(name, disk)
         else:
             self.import_pool(name, path=disk.path)
-        root = self.datasets.observe(name)
-        if root is not None and was_blank and root.saga is None:
-            root = self._finish(name, root)
+        root = self.claim(name) if was_blank else self.datasets.observe(name)
         if root is not None and root.mountpoint == name.mountpoint and not root.is_mounted:
             self.datasets.mount(name)
         return root is not None and root.saga == self.saga
@@ -120,6 +118,23 @@ class Pools:
         self.datasets.release(name.mountpoint)
         return root is not None
 
+    def claim(self, name: PoolName) -> Dataset | None:
+        """Return the root of an imported pool; one whose create was cut short gets its mountpoint and tag.
+
+        Only for a pool on a disk that was blank before this saga. One that holds anything stays as it is.
+        """
+        root = self.datasets.observe(name)
+        if (
+            root is None
+            or root.saga is not None
+            or root.quota
+            or root.reservation
+            or self.datasets.below(name)
+        ):
+            return root
+        self.datasets.complete(name, name.mountpoint)
+        return self.datasets.observe(name)
+
     def _make(self, name: PoolName, disk: Disk) -> None:
         zfs = self.datasets.abilities
         done = self.host.run(commands.create_pool(name, disk.path, saga=self.saga, zfs=zfs))
@@ -131,13 +146,6 @@ class Pools:
             why = next(line for line in done.stderr.splitlines() if any(text in line for text in IN_USE))
             raise ForeignObject(f"{why}; it was left as it is ({disk.identity})")
         raise failed(done)
-
-    def _finish(self, name: PoolName, root: Dataset) -> Dataset | None:
-        """Give a pool that a crash cut short its mountpoint and tag; one that holds anything stays."""
-        if self.datasets.below(name) or root.quota or root.reservation:
-            return root
-        self.datasets.complete(name, name.mountpoint)
-        return self.datasets.observe(name)
 
 
 def refuse_class(name: PoolName, disk: Disk) -> None:
