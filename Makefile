@@ -2,13 +2,16 @@
 PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13 python3.14 python3.15,$(if $(shell $(name) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes),$(name))))
 BIN := .venv/bin
 
-.PHONY: help demo test test-vm test-power lint check nightly coverage mutants bench serve clean venv
+.PHONY: help demo demo-real test test-vm test-power lint check nightly coverage mutants bench serve clean venv
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 18
 
 demo: venv ## a killed process, recovered: CockroachDB on a simulated sled
 	@$(BIN)/python examples/demo.py
+
+demo-real: venv ## the same on real ZFS, zones and PostgreSQL (Linux, root; zfs-fuse and crun)
+	@$(BIN)/python examples/demo_real.py
 
 test: venv ## every test, on all cores
 	@$(BIN)/python -m pytest -n auto

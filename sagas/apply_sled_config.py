@@ -135,7 +135,7 @@ def probe_record(sled: Sled, params: Params) -> Probe:
 
 def _steps(params: Params) -> Iterator[Step]:
     config = params.config
-    images = {named("image", zone.image.file): zone.image for zone in config.zones}
+    images = {named("image", zone.image.key): zone.image for zone in config.zones}
     yield look(check, "check", {})
     yield from (image_step(image, row, after=["check"]) for row, image in images.items())
     yield from _pool_rows(config, after=["check", *images])
@@ -203,7 +203,7 @@ def _shutdown_rows(config: SledConfig) -> Iterator[Step]:
 
 
 def _images(zones: Sequence[ZoneWanted]) -> Source:
-    return outputs_of([named("image", zone.image.file) for zone in zones])
+    return outputs_of([named("image", zone.image.key) for zone in zones])
 
 
 def _zone_rows(zones: Sequence[ZoneWanted]) -> Iterator[Step]:
@@ -214,7 +214,7 @@ def _zone_rows(zones: Sequence[ZoneWanted]) -> Iterator[Step]:
         gated = ["time"] if zone.type not in BEFORE_TIME else []
         yield from zone_steps(
             zone,
-            named("image", zone.image.file),
+            named("image", zone.image.key),
             which=zone.name,
             after=["shut-down", named("link", zone.name)],
             boot_after=[*gated, *_address_of(zone)],

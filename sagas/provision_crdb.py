@@ -2,7 +2,7 @@
 
 Leaves behind: the pool imported (made, when `disk` names a blank one), the node's dataset
 `crypt/cockroachdb` with its id, the zone `oxz_cockroachdb_<zone_id>` with its root on the same pool, its
-link and its profile, running with single-user online, and a record of it on both internal disks. The
+link and its profile, running and ready, and a record of it on both internal disks. The
 cluster is not initialised: that is done once for a cluster, not for a node. A dataset with another id is
 another node's data: it is refused, never used.
 """
@@ -60,6 +60,11 @@ class Params(Model):
     port: int = Field(default=PORT, gt=0, lt=65536, description="TCP port that it listens on")
     dataset_id: UUID | None = Field(default=None, description="follows from zone_id unless given")
     quota: int | None = Field(default=None, gt=0, description="of the dataset, in bytes; none is no limit")
+    image: str = Field(
+        default=KIND,
+        pattern="^[a-z][a-z0-9_-]{0,62}$",
+        description="the installed image that the node is made from, such as postgresql in its place",
+    )
     image_sha256: str | None = Field(
         default=None,
         pattern="^[0-9a-f]{64}$",
@@ -89,7 +94,7 @@ class Params(Model):
             pool=self.pool,
             address=self.address,
             port=self.port,
-            image=ImageWanted(name=KIND, sha256=self.image_sha256),
+            image=ImageWanted(name=self.image, sha256=self.image_sha256),
             dataset=self.dataset.name,
         )
 
@@ -112,7 +117,7 @@ def delegated(sled: Sled, dataset: DatasetMade) -> DatasetName:
 @patient
 def _delegable(sled: Sled, name: DatasetName) -> DatasetName:
     seen = sled.datasets.observe(name)
-    if seen is None or seen.is_mounted or not seen.is_zoned or not seen.is_key_loaded:
+    if seen is None or seen.is_mounted or not seen.is_zoned or not seen.is_open:
         raise ForeignObject(
             f"{name} cannot be given to a zone: it is {seen}; expected it zoned, its key loaded"
         )

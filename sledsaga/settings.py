@@ -8,7 +8,7 @@ Rules
 | flag    | variable                | default              | meaning                                         |
 | ------- | ----------------------- | -------------------- | ----------------------------------------------- |
 | --db    | SLEDSAGA_DB             | .sledsaga/log.db     | the log: a path, or a URL such as sqlite:///P   |
-| --sled  | SLEDSAGA_SLED           | sim:.sledsaga/sled   | the machine: sim:PATH, or local: for this one   |
+| --sled  | SLEDSAGA_SLED           | sim:.sledsaga/sled   | the machine: sim:PATH, or local:[DOCUMENT]      |
 |         | SLEDSAGA_CATALOG        |                      | more operations: module:ATTR, split by commas   |
 |         | SLEDSAGA_LOG            | warning              | least level of diagnostics that is shown        |
 |         | SLEDSAGA_LOG_FORMAT     | text                 | diagnostics as text or json                     |
@@ -72,7 +72,7 @@ def _log_url(setting: Setting) -> str:
 
 def _sled_url(setting: Setting) -> str:
     kind, _, rest = setting.value.partition(":")
-    if (kind == "sim" and rest.partition("?")[0]) or setting.value == "local:":
+    if (kind == "sim" and rest.partition("?")[0]) or kind == "local":
         return setting.value
     raise UsageError(
         f"{setting.origin}: {setting.value!r} is no sled: sim:PATH is expected, or local: for this machine"

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sledsaga.engine.catalog import Catalog
     from sledsaga.engine.context import Context
     from sledsaga.engine.engine import Engine
+    from sledsaga.hosts.finding import Finding
     from sledsaga.hosts.host import Host, HostCommand
     from sledsaga.hosts.platform import Platform
     from sledsaga.hosts.sled import Sled
@@ -206,8 +207,8 @@ def open_machine(url: str) -> tuple[Host, Platform]:
     names the document of a Linux machine. Raises UsageError, HostError.
     """
     kind, _, rest = url.partition(":")
-    if kind == "local" and not rest:
-        return _this_machine()
+    if kind == "local":
+        return _this_machine(rest)
     path, _, query = rest.partition("?")
     if kind != "sim" or not path:
         raise UsageError(f"{url!r} is no sled: sim:PATH is expected, or local: for this machine")
@@ -217,11 +218,46 @@ def open_machine(url: str) -> tuple[Host, Platform]:
     return SimHost(path, latency_s=_latency_s(query)), ILLUMOS
 
 
-def _this_machine() -> tuple[Host, Platform]:
-    from sledsaga.hosts.illumos.platform import ILLUMOS
+def _this_machine(document: str) -> tuple[Host, Platform]:
     from sledsaga.hosts.local import LocalHost
 
-    return LocalHost(), ILLUMOS
+    host = LocalHost()
+    if os.uname().sysname == "SunOS":
+        from sledsaga.hosts.illumos.platform import ILLUMOS
+
+        return host, ILLUMOS
+    from sledsaga.hosts.linux.machine import read_machine
+    from sledsaga.hosts.linux.platform import linux
+
+    return host, linux(host, read_machine(host, document))
+
+
+def look_at_sled(url: str) -> Sled:
+    """Open the machine at a URL for looking only. Raises UsageError, HostError."""
+    from sledsaga.hosts.readonly import ReadOnlyHost
+    from sledsaga.hosts.sled import Sled
+
+    host, platform = open_machine(url)
+    return Sled(ReadOnlyHost(host), saga="", platform=platform)
+
+
+def find_needs(url: str) -> tuple[Finding, ...]:
+    """Look whether the machine at a URL has what operations need. Raises UsageError, HostError."""
+    from sledsaga.hosts.finding import Finding
+    from sledsaga.hosts.local import LocalHost
+
+    kind, _, rest = url.partition(":")
+    if kind != "local":
+        getattr(open_host(url), "close", lambda: None)()
+        return (Finding("sled", "ok", f"simulated, in {rest}"),)
+    if os.uname().sysname == "SunOS":
+        from sledsaga.hosts.illumos import needs as illumos
+
+        return illumos.find_needs(LocalHost())
+    from sledsaga.hosts.linux import needs as linux
+    from sledsaga.hosts.linux.machine import read_machine
+
+    return linux.find_needs(LocalHost(), read_machine(LocalHost(), rest))
 
 
 def _latency_s(query: str) -> float:

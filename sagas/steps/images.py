@@ -1,9 +1,9 @@
-"""Zone images: where the archive is that a zone is installed from.
+"""Zone images: where the file is that a zone is installed from: an archive, or what describes it (Linux).
 
 - An artifact is known by its sha256 and is a file of that name in the `update` dataset of an internal disk.
-- An install image is `<name>.tar.gz` in the `install` dataset of an internal disk, or else below
-  /opt/oxide. Its sha256 is taken from its bytes, so that the same image from another place is known to be
-  the same.
+- An install image is `<name>.tar.gz` (`<name>.json` on Linux) in the `install` dataset of an internal disk,
+  or else below /opt/oxide. Its sha256 is taken from its bytes, so that the same image from another place is
+  known to be the same.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class ImageWanted(Model):
     sha256: str | None = None
 
     @property
-    def file(self) -> str:
-        """The name of its file."""
-        return self.sha256 or f"{self.name}.tar.gz"
+    def key(self) -> str:
+        """What tells it from other images."""
+        return self.sha256 or self.name
 
 
 class Image(Model):
@@ -57,7 +57,7 @@ def locate(sled: Sled, wanted: ImageWanted) -> Image:
             raise
         except HostError as error:
             unread.append(str(error))
-    what = f"artifact {wanted.sha256}" if wanted.sha256 else f"install image {wanted.file}"
+    what = f"artifact {wanted.sha256}" if wanted.sha256 else "install image"
     if unread:
         raise HostError(
             f"{what} ({wanted.name}) was not found, and not all could be read: {'; '.join(unread)}"
@@ -77,10 +77,11 @@ def probe(sled: Sled, wanted: ImageWanted) -> Probe:
 
 def _places(sled: Sled, wanted: ImageWanted) -> Iterator[str]:
     folder = "update" if wanted.sha256 else "install"
+    file = wanted.sha256 or f"{wanted.name}{sled.platform.image_suffix}"
     for pool in sorted(pool.name for pool in sled.pools.list() if pool.name.pool_class == "internal"):
-        yield f"{pool.mountpoint}/{folder}/{wanted.file}"
+        yield f"{pool.mountpoint}/{folder}/{file}"
     if wanted.sha256 is None:
-        yield f"{INSTALLED}/{wanted.file}"
+        yield f"{INSTALLED}/{file}"
 
 
 def _digest(sled: Sled, path: str) -> str:

@@ -15,14 +15,14 @@ from typing import Final
 
 import click
 
-from sledsaga.cli import check, complete, decide, graph, keep, look, offer, run, serve, sled
+from sledsaga.cli import check, complete, decide, doctor, graph, keep, look, offer, run, serve, sled
 from sledsaga.cli.codes import ERROR, INTERRUPTED, OK, PIPE_CLOSED, USAGE, code_of
 from sledsaga.cli.root import root
 from sledsaga.cli.words import one_line
 from sledsaga.errors import SledsagaError
 
 NAME: Final = "sledsaga"
-VERBS: Final = (offer, run, look, decide, graph, sled, check, keep, serve, complete)
+VERBS: Final = (offer, run, look, decide, graph, sled, check, doctor, keep, serve, complete)
 """The modules whose verbs there are."""
 
 

@@ -21,9 +21,13 @@ from sledsaga.hosts.zone import Zones
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """The drivers of one kind of sled, each made for one host (and one saga's tag)."""
+    """The drivers of one kind of sled, each made for one host (and one saga's tag).
+
+    `image_suffix` ends the names of the files that zones are installed from.
+    """
 
     name: str
+    image_suffix: str
     abilities: Abilities
     disks: Callable[[Host], Disks]
     zones: Callable[[Host, str, Datasets], Zones]

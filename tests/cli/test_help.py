@@ -46,11 +46,13 @@ def test_every_verb_there_should_be_is_there() -> None:
         "locks",
         "graph",
         "check",
+        "doctor",
         "completion",
     ]
     driving = ["submit", "recover", "serve"]
-    grouped = ["sled init", "sled show", "sled reboot", "db upgrade", "db current", "db check"]
-    assert {*looking, *driving, *grouped, *VERBS} == set(ALL)
+    sled = ["sled init", "sled show", "sled reboot", "sled remove"]
+    db = ["db upgrade", "db current", "db check"]
+    assert {*looking, *driving, *sled, *db, *VERBS} == set(ALL)
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from sledsaga.check.room import missing
+from tests.tiers import skip_tier
+
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 LINES_MAX = 80
-LONGER = {"demo.py"}
+LONGER = {"demo.py", "demo_real.py", "telling.py"}
 
 TRANSCRIPTS = {
     "01_hello.py": """\
@@ -89,7 +93,7 @@ def test_an_example_prints_what_it_promises(name: str, tmp_path: Path) -> None:
 
 
 def test_examples_are_short() -> None:
-    """Every example but the demo has fewer than 80 lines, and none is left out here."""
+    """Every example but the demos has fewer than 80 lines, and none is left out here."""
     lengths = {
         path.name: len(path.read_text().splitlines())
         for path in EXAMPLES.glob("*.py")
@@ -99,8 +103,8 @@ def test_examples_are_short() -> None:
     assert [name for name, lines in lengths.items() if lines >= LINES_MAX] == []
 
 
-def run_demo(folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", str(EXAMPLES / "demo.py")]
+def run_demo(folder: Path, name: str = "demo.py", **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", str(EXAMPLES / name)]
     own = {**os.environ, "TMPDIR": str(folder), **env}
     return subprocess.run(
         command, cwd=folder, env=own, capture_output=True, text=True, timeout=240, check=False
@@ -129,3 +133,16 @@ def test_the_demo_fails_when_a_claim_does_not_hold(tmp_path: Path) -> None:
     assert ran.returncode == 1
     assert "not as it should be: `sledsaga plan provision-crdb -f crdb.yaml` ended with 2" in ran.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["stub"]
+
+
+def test_the_real_demo_kills_a_database_and_leaves_nothing(tmp_path: Path) -> None:
+    """On real ZFS a killed process and a killed zone lose nothing, and all of it can be taken away again."""
+    if why := missing() or ("" if shutil.which("crun") else "install crun"):
+        skip_tier("native", why)
+    ran = run_demo(tmp_path, "demo_real.py")
+    assert (ran.stderr, ran.returncode) == ("", 0)
+    headings = [line for line in ran.stdout.splitlines() if re.match(r"\d\. ", line)]
+    assert len(headings) == 7
+    assert ran.stdout.count("written before the zone was killed\n") == 2
+    assert ran.stdout.endswith("No pool, mount, network, cgroup, process or file is left.\n")
+    assert list(tmp_path.iterdir()) == []

@@ -54,8 +54,8 @@ NOTHING: Final = {
     TWICE: "no process that recovers passes a point",
     RANDOM: "no random moment was asked for",
 }
-TRIES: Final = 5
-SOONER: Final = 0.6
+TRIES: Final = 10
+SOONER: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)

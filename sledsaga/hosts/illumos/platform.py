@@ -21,4 +21,4 @@ def _links(host: Host, saga: str, pause: Pause) -> DladmLinks:
     return DladmLinks(host, saga, pause)
 
 
-ILLUMOS = Platform("illumos", ILLUMOS_ZFS, DiskInfo, _zones, _links, SmfServices)
+ILLUMOS = Platform("illumos", ".tar.gz", ILLUMOS_ZFS, DiskInfo, _zones, _links, SmfServices)

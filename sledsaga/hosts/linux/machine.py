@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sledsaga.errors import InvalidName, Unparsable
+from sledsaga.errors import HostError, InvalidName, Unparsable
 from sledsaga.hosts.disks import Disk, Variant
+from sledsaga.hosts.host import Host
 from sledsaga.hosts.names import DiskIdentity
 
 DOCUMENT = "/etc/sledsaga/sled.json"
@@ -56,6 +57,21 @@ def parse_machine(data: bytes) -> Machine:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidName) as error:
         raise Unparsable(f"{type(error).__name__} {error}") from error
+
+
+def read_machine(host: Host, document: str = "") -> Machine:
+    """Read the machine's own document (the default one, unless named).
+
+    Raises HostError for one that is named and not there, or that cannot be read.
+    """
+    path = document or DOCUMENT
+    data = host.read_file(path)
+    if data is None and document:
+        raise HostError(f"{path}: there is no such document; name one, or make it with `sledsaga sled init`")
+    try:
+        return Machine() if data is None else parse_machine(data)
+    except Unparsable as error:
+        raise HostError(f"{path} is no document of a machine: {error}") from error
 
 
 def machine_document(machine: Machine) -> bytes:
