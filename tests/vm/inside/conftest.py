@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -17,3 +19,12 @@ def _inside_only() -> None:
             "runs them" if find_guest() else "builds a guest with OpenZFS (nine minutes, once) and runs them"
         )
         skip_tier("vm", f"`make test-vm` {first}")
+
+
+@pytest.fixture
+def ground() -> Iterator[Any]:
+    """Give a test the guest's disks, blank, and the drivers of this machine."""
+    from tests.vm.inside.ground import open_ground
+
+    with open_ground() as opened:
+        yield opened
