@@ -115,7 +115,7 @@ def test_users_of_a_zone() -> None:
     assert files["/etc/pg_hba.conf"].splitlines()[1] == "host all all fd00:1122:3344:101::/64 trust"
 
 
-@pytest.mark.parametrize("name", ["postgresql", "cockroach", "responder"])
+@pytest.mark.parametrize("name", ["chrony", "cockroach", "postgresql", "responder"])
 def test_shipped_images(name: str) -> None:
     """Each shipped image can be read, and the properties of a zone of ours give all its words."""
     found = image(name)
@@ -134,7 +134,9 @@ def test_cockroach_joins_itself() -> None:
 
 def test_an_image_that_is_not_shipped() -> None:
     """An unknown name is refused with those that there are."""
-    with pytest.raises(NotFound, match=r"'oracle' comes .*; there are cockroach, postgresql, responder"):
+    with pytest.raises(
+        NotFound, match=r"'oracle' comes .*; there are chrony, cockroach, postgresql, responder"
+    ):
         shipped("oracle")
     with pytest.raises(NotFound):
         shipped("../image")

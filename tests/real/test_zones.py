@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from sledsaga.check.room import Room
-from sledsaga.errors import CommandFailed, ForeignObject, HostError, Transient
+from sledsaga.errors import CommandFailed, ForeignObject, HostError, Mutates, Transient
 from sledsaga.hosts.linux.machine import Runtime
 from sledsaga.hosts.linux.runtime import Container
-from sledsaga.hosts.zone import ZoneSpec
+from sledsaga.hosts.readonly import ReadOnlyHost
+from sledsaga.hosts.zone import ServiceProfile, ZoneSpec
 from tests.real.conftest import run
 from tests.real.zone_ground import (
     NETNS,
@@ -433,3 +434,30 @@ def test_the_clock(ground: Ground) -> None:
             assert ground.services.is_time_in_step(spec.name) is expected
             ground.zones.halt(spec.name)
             assert not ground.services.is_time_in_step(spec.name)
+
+
+def test_time_is_served(ground: Ground) -> None:
+    """An NTP zone serves the time on its port below 1024, without rights, and says that it is in step."""
+    if missing := [path for path in ("/usr/sbin/chronyd", "/usr/bin/chronyc") if not Path(path).exists()]:
+        skip_tier("native", f"install chrony ({missing[0]})")
+    spec = ground.spec(ground.image("chrony"))
+    assert spec.profile is not None
+    listen = (("listen_addr", spec.profile.network.address), ("listen_port", "123"))
+    profile = replace(spec.profile, services=(ServiceProfile("ntp", listen),))
+    with standing(ground, replace(spec, profile=profile)) as spec:
+        ground.boot(spec)
+        assert ground.services.is_time_in_step(spec.name)
+
+
+def test_a_look_changes_nothing(ground: Ground, spec: ZoneSpec) -> None:
+    """A zone is looked at without a change, in every state."""
+    looking = replace(ground, host=ReadOnlyHost(ground.host))
+    acts = (ground.zones.configure, ground.zones.install, ground.boot)
+    for act, state in zip(acts, ("configured", "installed", "running"), strict=True):
+        act(spec)
+        assert [zone.state for zone in looking.zones.list()] == [state]
+        assert not looking.zones.configure(spec)
+    looking.services.wait_ready(spec.name, timeout_s=5)
+    with pytest.raises(Mutates):
+        looking.zones.halt(spec.name)
+    assert answer(spec) == f"{spec.name}\n"

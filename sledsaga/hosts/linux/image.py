@@ -79,7 +79,7 @@ class ZoneImage(_Part):
     inside: tuple[Probe, ...] = ()
     time: Argv | None = None
     prepare: Prepare | None = None
-    user: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,30}$")] = "nobody"
+    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")] = "nobody"
     uid: int = Field(default=NOBODY, ge=0, lt=2**31)
     gid: int = Field(default=NOBODY, ge=0, lt=2**31)
     environment: dict[str, str] = {}
