@@ -29,6 +29,8 @@ STATES: Mapping[int, str] = MappingProxyType(
 """The pool states of a label, as ZFS numbers them."""
 NOTHING = 2
 """How `blkid -p` ends when it knows nothing of what is there."""
+PARTITION = "PART_ENTRY_"
+"""How the facts about a partition itself begin, which say nothing of what is in it."""
 AMBIVALENT = "ambivalent result"
 OURS = "zfs_member"
 _UNPACKED = re.compile(r"^failed to unpack label \d+$", re.MULTILINE)
@@ -101,7 +103,8 @@ def _label(block: str) -> Label | None:
 def parse_signature(done: Completed) -> str | None:
     """Read `blkid -p -o export`: what is there, or None for nothing.
 
-    Raises CommandFailed, ForeignObject (several things at once).
+    Of a blank partition it tells where that is on its disk. Raises CommandFailed, ForeignObject (several
+    things at once).
     """
     if done.code == NOTHING and not done.stdout and not done.stderr:
         return None
@@ -114,6 +117,8 @@ def parse_signature(done: Completed) -> str | None:
         raise failed(done)
     facts = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
     kind = facts.get("TYPE") or facts.get("PTTYPE")
+    if kind is None and all(key == "DEVNAME" or key.startswith(PARTITION) for key in facts):
+        return None
     if kind is None:
         raise Unparsable(
             f"blkid found something on {done.argv[-1]} but neither TYPE nor PTTYPE: {sorted(facts)}"
