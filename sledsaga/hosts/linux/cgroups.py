@@ -9,16 +9,19 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from sledsaga.errors import HostError, Unparsable
-from sledsaga.hosts.answer import Pause, attempt, changes
+from sledsaga.hosts.answer import Pause, attempt, changes, require
 from sledsaga.hosts.host import Host, HostCommand
+from sledsaga.hosts.linux import end
 
 MOUNTS: Final = "/proc/thread-self/mountinfo"
 """What this very thread has mounted: a thread may have mounts of its own."""
-GONE: Final = ("No such file or directory", "No such process")
+GONE: Final = ("No such file or directory",)
 BUSY: Final = ("Device or resource busy", "Directory not empty")
 TRIES: Final = 100
 PAUSE_S: Final = 0.02
@@ -75,7 +78,7 @@ def observe(host: Host) -> Cgroups:
 
 def kill_processes(pids: tuple[int, ...]) -> HostCommand:
     """End processes at once."""
-    return changes("kill", "-KILL", *map(str, pids))
+    return changes(sys.executable, "-I", "-S", str(Path(end.__file__)), *map(str, pids))
 
 
 def remove_groups(folders: tuple[str, ...]) -> HostCommand:
@@ -115,7 +118,7 @@ class Groups:
             was_there = True
             pids = self.pids(group)
             if pids:
-                attempt(self.host, kill_processes(pids), GONE)
+                require(self.host, kill_processes(pids))
             elif attempt(self.host, remove_groups(folders), (*GONE, *BUSY)):
                 return True
             self.pause(PAUSE_S)
