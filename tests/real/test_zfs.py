@@ -209,7 +209,7 @@ def test_what_cannot_be_compressed_is_refused_first(pool: Ground) -> None:
 
 
 def test_encryption_is_never_left_out_in_silence(pool: Ground) -> None:
-    """A crypt that cannot be encrypted is refused with the way out; where that is allowed, it says so itself."""
+    """A crypt that cannot be encrypted is refused with the way out; where that may be, it says so itself."""
     strict = replace(pool.datasets, abilities=replace(pool.abilities, is_plain_allowed=False))
     with pytest.raises(HostError, match=r'must be encrypted, and zfs-fuse .* "plain": true'):
         strict.ensure(crypt(pool))

@@ -101,6 +101,7 @@ LOOKS = (
         zfs.get_properties,
         [CRDB, "rpool"],
     ),
+    row(f"zfs get -s local -Ho property all {CRDB}", zfs.get_own, CRDB),
     row(f"zfs list -d 1 -rHo name -t filesystem,volume,snapshot {CRDB}", zfs.list_below, CRDB),
     row("zfs list -Ho name,mountpoint,mounted", zfs.list_mounts),
     row(f"zfs load-key -n {POOL}/crypt", zfs.try_key, CRYPT.name),
