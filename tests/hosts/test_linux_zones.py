@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from sledsaga.errors import NotFound, Unparsable
+from sledsaga.errors import InvalidParams, NotFound, Unparsable
 from sledsaga.hosts.linux import launch
 from sledsaga.hosts.linux.bundle import Ground, bundle, etc_files, folders
 from sledsaga.hosts.linux.cgroups import Cgroups, parse_mounts, parse_pids
@@ -156,6 +156,7 @@ def test_an_image_that_is_not_shipped() -> None:
         ({"files": {"/etc/../x": ""}}, "files./etc/../x.[key]: String should match pattern"),
         ({"prepare": {"unless": "/etc/x", "run": [["/x"]]}}, "prepare.unless: String should match pattern"),
         ({"prepare": {"unless": "/data/../x", "run": [["/x"]]}}, "prepare.unless: String should match"),
+        ({"ports": ["http"]}, "ports.0: String should match pattern"),
         ({"limits": {"memory": 0}}, "limits.memory: Input should be greater than 0"),
         ({"stop": {"signal": "KILL"}}, "stop.signal: Input should be"),
         ({"name": "A b"}, "name: String should match pattern"),
@@ -185,6 +186,16 @@ def test_words_are_put_in() -> None:
     wanted = parse_image(json.dumps(MINIMAL | {"command": ["/x", "--to={join}"]}).encode())
     with pytest.raises(Unparsable, match=r"nothing gives \{join\} of '--to=\{join\}'; there are address, "):
         filled(wanted, words)
+
+
+def test_words_that_do_not_fit() -> None:
+    """What is put in must fit like what was written; a zone's address must be one."""
+    wanted = parse_image(json.dumps(MINIMAL | {"ports": ["{listen_port}"]}).encode())
+    with pytest.raises(Unparsable, match=r"ports.0: String should match pattern"):
+        filled(wanted, {"listen_port": "http"})
+    network = replace(PROFILE.network, address="fd00::5/64")
+    with pytest.raises(InvalidParams, match="'fd00::5/64' is no address for a zone"):
+        image_words("z", replace(PROFILE, network=network))
 
 
 def test_ipv4_words() -> None:

@@ -23,6 +23,7 @@ from tests.real.zone_ground import (
     RUN,
     Ground,
     crash_network,
+    fork,
     killed,
     laid,
     remount_all,
@@ -108,7 +109,7 @@ def test_killed_while_the_data_are_prepared(ground: Ground, spec: ZoneSpec) -> N
     """A first boot that is killed while initdb runs is begun anew; what killed it leaves no process."""
     for act in (ground.zones.configure, ground.zones.install):
         act(spec)
-    child = os.fork()
+    child = fork()
     if child == 0:
         ground.zones.boot(spec)
         os._exit(0)

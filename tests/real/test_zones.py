@@ -28,6 +28,7 @@ from tests.real.zone_ground import (
     SUBNET,
     Ground,
     crash_network,
+    fork,
     killed,
     laid,
     remount_all,
@@ -409,7 +410,7 @@ def test_many_at_once(ground: Ground) -> None:
 
 def test_no_root_rights(ground: Ground, spec: ZoneSpec) -> None:
     """Whoever has no root rights is told so by the first change, and nothing has changed."""
-    child = os.fork()
+    child = fork()
     if child == 0:
         os.setgid(65534)
         os.setuid(65534)

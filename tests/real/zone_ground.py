@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -185,9 +186,16 @@ def remount_all() -> None:
     run("zfs", "mount", "-a")
 
 
+def fork() -> int:
+    """Fork; a child of ours only runs commands and ends at once, so threads of the tests do not matter."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
 def killed(ground: Ground, act: Callable[[Ground], object], *, after: int) -> bool:
     """Run an act in a process that is killed after this many changes; False when it had fewer."""
-    child = os.fork()
+    child = fork()
     if child == 0:
         left = iter(range(after, 0, -1))
 

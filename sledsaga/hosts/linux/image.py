@@ -9,7 +9,7 @@
   what it runs must fit a data folder in which an earlier attempt was killed, and make that file last.
 - The service is the zone's first process: when it ends the zone is down, and the next `ensure` boots it.
 - `health` is run on the machine, outside; a zone is ready when that ends with 0 and prints what is expected,
-  and so do the probes that are run `inside`.
+  and so do the probes that are run `inside`. So an image is trusted like the program itself.
 - `time` is run inside and prints what `chronyc -c tracking` would. A zone without it keeps no clock of its
   own, and the kernel is asked whether its clock is in step.
 """
@@ -25,7 +25,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sledsaga.errors import NotFound, Unparsable
+from sledsaga.errors import InvalidParams, NotFound, Unparsable
 from sledsaga.hosts.zone import STORE, Profile, ServiceProfile
 
 NOBODY: Final = 65534
@@ -84,7 +84,7 @@ class ZoneImage(_Part):
     gid: int = Field(default=NOBODY, ge=0, lt=2**31)
     environment: dict[str, str] = {}
     files: dict[Annotated[str, Field(pattern=rf"^/etc(/{_PLAIN})+$")], str] = {}
-    ports: tuple[str, ...] = ()
+    ports: tuple[Annotated[str, Field(pattern=rf"^([1-9][0-9]{{0,4}}|{_WORD.pattern})$")], ...] = ()
     needs: dict[AbsolutePath, str] = {}
     limits: Limits = Limits()
     stop: Stop = Stop()
@@ -111,7 +111,7 @@ def shipped(name: str) -> bytes:
 
 
 def image_words(zone: str, profile: Profile | None) -> dict[str, str]:
-    """Return what the words in an image stand for, in a zone with this profile."""
+    """Return what the words in an image stand for, in a zone with this profile. Raises InvalidParams."""
     words = {"zone": zone, "store": STORE}
     if profile is None:
         return words
@@ -146,7 +146,7 @@ def filled(image: ZoneImage, words: Mapping[str, str]) -> ZoneImage:
             return [put_in(one) for one in value]
         return {key: put_in(one) for key, one in value.items()} if isinstance(value, dict) else value
 
-    return ZoneImage.model_validate_json(json.dumps(put_in(image.model_dump(mode="json"))))
+    return parse_image(json.dumps(put_in(image.model_dump(mode="json"))).encode())
 
 
 def _properties(services: tuple[ServiceProfile, ...]) -> dict[str, str]:
@@ -155,7 +155,12 @@ def _properties(services: tuple[ServiceProfile, ...]) -> dict[str, str]:
 
 def _subnet(address: str) -> str:
     """Return the /64 of an IPv6 address, the /24 of an IPv4 one: what a sled's zones share."""
-    return str(ipaddress.ip_network(f"{address}/{64 if ':' in address else 24}", strict=False))
+    try:
+        return str(ipaddress.ip_network(f"{address}/{64 if ':' in address else 24}", strict=False))
+    except ValueError as error:
+        raise InvalidParams(
+            f"{address!r} is no address for a zone; expected IPv6 or IPv4, no length"
+        ) from error
 
 
 def _url_host(address: str) -> str:

@@ -21,7 +21,7 @@ from sledsaga.hosts.host import Host
 from sledsaga.hosts.linux import records
 from sledsaga.hosts.linux.containers import Containers
 from sledsaga.hosts.linux.ground import ZoneDatasets, ZoneGround
-from sledsaga.hosts.linux.image import Stop
+from sledsaga.hosts.linux.image import Stop, image_words
 from sledsaga.hosts.linux.machine import Machine
 from sledsaga.hosts.linux.profiles import render_profile
 from sledsaga.hosts.linux.records import Records, ZoneDocument
@@ -78,11 +78,15 @@ class OciZones:
         return tuple(zone for zone in map(self.observe, names) if zone is not None)
 
     def configure(self, spec: ZoneSpec) -> bool:
-        """Make a zone of exactly this configuration be there; False when it was. Raises ForeignObject."""
+        """Make a zone of exactly this configuration be there; False when it was.
+
+        Raises ForeignObject; InvalidParams for what no zone of Linux can be.
+        """
         if len(spec.datasets) > 1:
             raise InvalidParams(
                 f"zone {spec.name} has {len(spec.datasets)} datasets; it can have one, at {STORE}"
             )
+        image_words(spec.name, spec.profile)
         seen = self.observe(spec.name)
         if seen is not None:
             if seen.fingerprint == records.fingerprint(spec):
