@@ -19,7 +19,7 @@ test: venv ## every test, on all cores
 test-vm: venv ## real OpenZFS, encryption and zones, in a guest that is built once (nine minutes)
 	@$(BIN)/python -m tests.vm.run
 
-test-power: venv ## the power is cut under sagas on a real pool, 24 times (user-mode-linux; minutes)
+test-power: venv ## the power is cut under sagas on a real pool, 28 times (user-mode-linux; minutes)
 	@TEST_POWER=1 $(BIN)/python -m pytest -n auto tests/blackout
 
 lint: venv ## ruff, mypy and the import contracts

@@ -12,12 +12,13 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from tests.blackout.judge import Told, Witness, judge_found, judge_rest
+from tests.blackout.judge import Witness, judge_found, judge_rest, lost
 from tests.blackout.machine import Machine, check_disk
 from tests.blackout.orders import Orders
+from tests.blackout.work import Told, find_work
 
 Phase = Literal["recovery", "do", "undo", "commit"]
 PLACES: Final[tuple[tuple[Phase, int], ...]] = (
@@ -26,7 +27,7 @@ PLACES: Final[tuple[tuple[Phase, int], ...]] = (
     ("undo", 4),
     ("recovery", 9),
     ("recovery", 2),
-    ("commit", 60),
+    ("commit", 30),
 )
 """Where cuts fall, in turn: in which phase, and after how many of its messages at most."""
 DELAYS_S: Final = (0.0, 0.0, 0.004, 0.015, 0.05, 0.12)
@@ -68,25 +69,30 @@ def moments(seed: int, count: int) -> list[Moment]:
     return [Moment(phase, dice.randint(1, most), dice.choice(DELAYS_S)) for phase, most in places]
 
 
-def cut_again_and_again(machine: Machine, planned: list[Moment]) -> Figures:
+def cut_again_and_again(machine: Machine, orders: Orders, planned: list[Moment]) -> Figures:
     """Live once for each moment, each time on what the cut before has left; then once more until rest."""
     witness, figures, began = Witness(), Figures(), time.monotonic()
     for moment in planned:
-        figures.wrong += [f"{moment}: {told}" for told in live_until(machine, moment, witness, figures)]
+        figures.wrong += [
+            f"{moment}: {told}"
+            for told in live_until(machine, orders, moment, witness=witness, figures=figures)
+        ]
         if figures.wrong:
             return figures
-    figures.wrong += live_until_rest(machine, witness)
+    figures.wrong += live_until_rest(machine, replace(orders, rounds=0), witness)
     figures.wrong += filter(None, [check_disk(machine)])
     figures.acknowledged, figures.seconds = len(witness.acks), time.monotonic() - began
     return figures
 
 
-def live_until(machine: Machine, moment: Moment, witness: Witness, figures: Figures) -> list[str]:
+def live_until(
+    machine: Machine, orders: Orders, moment: Moment, *, witness: Witness, figures: Figures
+) -> list[str]:
     """Boot, judge what is told, and cut the power at the moment; return what is wrong."""
     phase, seen, wrong = "recovery", 0, []
-    with machine.boot(Orders()) as life:
+    with machine.boot(orders) as life:
         for told in life.hear(LIFE_S):
-            wrong += judge(witness, told)
+            wrong += judge(orders, witness, told)
             witness.hear(told)
             phase = phase_after(phase, told)
             seen += is_of(moment.phase, phase, told)
@@ -102,25 +108,25 @@ def live_until(machine: Machine, moment: Moment, witness: Witness, figures: Figu
     return wrong
 
 
-def live_until_rest(machine: Machine, witness: Witness) -> list[str]:
+def live_until_rest(machine: Machine, orders: Orders, witness: Witness) -> list[str]:
     """Boot, let all come to rest, and judge it."""
-    with machine.boot(Orders(pairs=0)) as life:
+    with machine.boot(orders) as life:
         wrong = []
         for told in life.hear(LIFE_S):
-            wrong += judge(witness, told)
+            wrong += judge(orders, witness, told)
             witness.hear(told)
             if wrong or told["kind"] == "rest":
                 return wrong
     return ["the machine has ended: " + "\n".join(life.console)]
 
 
-def judge(witness: Witness, told: Told) -> list[str]:
+def judge(orders: Orders, witness: Witness, told: Told) -> list[str]:
     """Judge one message by what is known."""
     if told["kind"] == "broken":
         return [told["error"]]
     if told["kind"] == "found":
-        return judge_found(witness, told)
-    return judge_rest(told) if told["kind"] == "rest" else []
+        return judge_found(find_work(orders.work), witness, told)
+    return judge_rest(find_work(orders.work), told) if told["kind"] == "rest" else []
 
 
 def phase_after(phase: str, told: Told) -> str:
@@ -139,15 +145,13 @@ def is_of(wanted: Phase, phase: str, told: Told) -> bool:
 
 def count_lost(machine: Machine, orders: Orders, acks: int) -> tuple[int, int]:
     """Cut once after so many acknowledged events; return how many there were, and how many are lost."""
-    from tests.blackout.judge import lost
-
     witness = Witness()
     with machine.boot(orders) as life:
         for told in life.hear(LIFE_S):
             witness.hear(told)
             if len(witness.acks) >= acks:
                 break
-    with machine.boot(Orders(pairs=0)) as life:
+    with machine.boot(replace(orders, rounds=0)) as life:
         for told in life.hear(LIFE_S):
             if told["kind"] == "found":
                 return len(witness.acks), len(lost(witness, told))

@@ -7,19 +7,27 @@ Rules
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import Final
 
 from sagas.steps.patience import TRIES, patient
 from sledsaga.core.define import Model, no_undo, operation, step
+from sledsaga.engine.context import Context
+from sledsaga.engine.engine import Engine
 from sledsaga.errors import ForeignObject
 from sledsaga.hosts.answer import changes, looks, lookup, require
+from sledsaga.hosts.local import LocalHost
 from sledsaga.hosts.sled import Sled
 from sledsaga.hosts.zfs.parse import ABSENT
 from sledsaga.hosts.zpool.commands import TAG
+from tests.blackout.work import Told, Work
 
 POOL: Final = "tank"
 MOUNTED: Final = f"/{POOL}"
-THERE: Final = "dataset already exists"
+VDEV: Final = Path("/disk/vdev.img")
+VDEV_BYTES: Final = 128 * 2**20
+PATIENCE_S: Final = 60.0
 
 
 class Params(Model):
@@ -115,4 +123,56 @@ OPERATION = operation(
         step(note, undo=undo_note),
         step(verdict, undo=no_undo("it only fails or not")),
     ],
+)
+
+
+def prepare() -> None:
+    """Make the pool."""
+    with VDEV.open("wb") as file:
+        file.truncate(VDEV_BYTES)
+    subprocess.run(("zpool", "create", "-m", MOUNTED, POOL, str(VDEV)), check=True)
+
+
+def sled_for(context: Context) -> Sled:
+    return Sled(LocalHost(), saga=context.saga, pause=context.pause)
+
+
+def run_pair(engine: Engine, number: int) -> None:
+    """Run two sagas at the same time, the second of which is to fail."""
+    pair = ({"number": 2 * number, "fails": False}, {"number": 2 * number + 1, "fails": True})
+    sagas = [engine.submit("furnish", params, key=f"saga {params['number']}").id for params in pair]
+    for saga in sagas:
+        engine.wait(saga, PATIENCE_S)
+
+
+def notes() -> list[str]:
+    """Return what the sagas have written."""
+    return [f"{path}={path.read_text()}" for path in Path(MOUNTED).rglob("number")]
+
+
+def ends(saga: Told) -> frozenset[str]:
+    return frozenset({"undone" if saga["params"]["fails"] else "succeeded"})
+
+
+def leaves(saga: Told) -> frozenset[str]:
+    number = saga["params"]["number"]
+    return frozenset({*names(number), f"{note_path(number)}={number}"})
+
+
+def made(saga: Told, step: str) -> str:
+    number = saga["params"]["number"]
+    places = dict(zip(("shelf", "left", "right"), names(number), strict=True))
+    return (places | {"note": f"{note_path(number)}={number}"}).get(step, "")
+
+
+WORK: Final = Work(
+    operations=(OPERATION,),
+    prepare=prepare,
+    sled=sled_for,
+    round=run_pair,
+    files=notes,
+    begin=frozenset({POOL}),
+    ends=ends,
+    leaves=leaves,
+    made=made,
 )

@@ -10,14 +10,13 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from tests.blackout import workload
+from tests.blackout.work import Told, Work
 
-Told = dict[str, Any]
-HEALTHY: Final = "all pools are healthy"
+HEALTHY: Final = ("all pools are healthy", "no pools available")
 
 
 @dataclass(slots=True)
@@ -45,46 +44,37 @@ def lost(witness: Witness, found: Told) -> list[str]:
     ]
 
 
-def judge_found(witness: Witness, found: Told) -> list[str]:
+def judge_found(work: Work, witness: Witness, found: Told) -> list[str]:
     """Judge what a cut has left, before anything is recovered."""
     recorded = {(saga["id"], step, way) for saga in found["sagas"] for step, way in saga["begun"]}
     unknown = sorted(witness.begun - recorded)
     told = [f"{way} of {step} began, and the log of {saga} does not say so" for saga, step, way in unknown]
-    missing = sorted(set(_kept(found["sagas"])) - {*found["datasets"], *found["notes"]})
-    told += [f"{name} is done by the log, and is not in the pool" for name in missing]
+    kept = {work.made(saga, step) for saga in found["sagas"] for step in saga["kept"]} - {""}
+    missing = sorted(kept - set(found["there"]))
+    told += [f"{name} is done by the log, and is not there: {found['there']}" for name in missing]
     return [*lost(witness, found), *told, *_disk(found)]
 
 
-def judge_rest(rest: Told) -> list[str]:
+def judge_rest(work: Work, rest: Told) -> list[str]:
     """Judge how everything is once nothing goes on."""
-    numbers = [saga["params"]["number"] for saga in rest["sagas"] if not saga["params"]["fails"]]
-    told = [sentence for saga in rest["sagas"] for sentence in _end(saga)]
-    there = {workload.POOL}.union(*(workload.names(number) for number in numbers))
-    told += [f"{name} is left over" for name in sorted(set(rest["datasets"]) - there)]
-    told += [f"{name} is missing" for name in sorted(there - set(rest["datasets"]))]
-    notes = {workload.note_path(number): str(number) for number in numbers}
-    told += [] if rest["notes"] == notes else [f"the notes are {rest['notes']}, expected {notes}"]
+    told = [sentence for saga in rest["sagas"] for sentence in _end(work, saga)]
+    done = (saga for saga in rest["sagas"] if saga["state"] == "succeeded")
+    expected = work.begin.union(*(work.leaves(saga) for saga in done))
+    told += [f"{name} is left over" for name in sorted(set(rest["there"]) - expected)]
+    told += [f"{name} is missing" for name in sorted(expected - set(rest["there"]))]
     return [*told, *_disk(rest)]
 
 
-def _end(saga: Told) -> Iterator[str]:
-    expected = "undone" if saga["params"]["fails"] else "succeeded"
-    if saga["state"] != expected:
-        yield f"saga {saga['params']['number']} is {saga['state']}, not {expected}: {saga['errors']}"
+def _end(work: Work, saga: Told) -> Iterator[str]:
+    expected = work.ends(saga)
+    if saga["state"] not in expected:
+        name = f"{saga['operation']} {saga['params']}"
+        yield f"{name} is {saga['state']}, expected {sorted(expected)}: {saga['errors']}"
     yield from saga["breaches"]
-
-
-def _kept(sagas: Iterable[Told]) -> Iterator[str]:
-    """Name what is there by the logs: what was done, and no undo of it began."""
-    for saga in sagas:
-        number = saga["params"]["number"]
-        places = dict(zip(("shelf", "left", "right"), workload.names(number), strict=True))
-        places["note"] = workload.note_path(number)
-        yield from (places[step] for step in saga["kept"] if step in places)
 
 
 def _disk(told: Told) -> Iterator[str]:
     if told["integrity"] != "ok":
         yield f"the log's file is damaged: {told['integrity']}"
-    if told["health"] != HEALTHY:
-        yield f"the pool is not healthy: {told['health']}"
+    if told["health"] not in HEALTHY:
+        yield f"a pool is not healthy: {told['health']}"

@@ -3,39 +3,38 @@
 Rules
 - What the log and the pool hold is told before anything is driven: that is what the cut has left.
 - Each event is told once the store has acknowledged it, each command before it is run.
-- Sagas run in pairs, one of which is to fail, so some go forward while others unwind.
+- Of the sagas of a round some go forward while others unwind.
 """
 
 from __future__ import annotations
 
-import itertools
+import os
 import sqlite3
 import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from sledsaga.core import events as e
+from sledsaga.core.dag import Plan
 from sledsaga.core.invariants import log_breaches
 from sledsaga.engine.catalog import Catalog
 from sledsaga.engine.context import Context
 from sledsaga.engine.engine import Engine
 from sledsaga.engine.limits import Limits
 from sledsaga.hosts.host import HostCommand
-from sledsaga.hosts.local import LocalHost
 from sledsaga.hosts.sled import Sled
 from sledsaga.hosts.step import StepHost
 from sledsaga.store.sql import SqlStore
 from sledsaga.store.sqlite import connecting_by
 from sledsaga.store.store import Append, Filter, NewSaga, SagaRow, Store
-from tests.blackout import workload
 from tests.blackout.orders import Orders, digest, tell
+from tests.blackout.work import Work, find_work
 
 DISK: Final = Path("/disk")
 LOG: Final = DISK / "log.db"
-VDEV: Final = DISK / "vdev.img"
-VDEV_BYTES: Final = 128 * 2**20
+PREPARED: Final = DISK / "prepared"
 PATIENCE_S: Final = 60.0
 EVERYTHING: Final = 10_000
 
@@ -75,49 +74,39 @@ class Slack:
 
 def live(orders: Orders) -> None:
     """Live until the cut."""
-    ensure_pool()
+    work = find_work(orders.work)
+    if not PREPARED.exists():
+        work.prepare()
+        PREPARED.touch()
+        os.sync()  # hardware and its description are there before any saga
 
     def connect(*place: Any, **about: Any) -> Any:
         return Slack(sqlite3.connect(*place, **about), orders.synchronous)
 
     with connecting_by(connect if orders.synchronous != "FULL" else sqlite3.connect):
         telling: Any = Telling(SqlStore(LOG))
-    tell("found", sagas=logs(telling), **state_of_disk())
-    engine = Engine(telling, Catalog([workload.OPERATION]), sled=sled_for, limits=Limits(threads=3))
+    tell("found", sagas=logs(telling), **state_of_disk(work))
+    engine = Engine(telling, Catalog(work.operations), sled=telling_sleds(work), limits=Limits(threads=3))
     engine.recover()
     assert engine.idle(PATIENCE_S), "the sagas do not come to rest"
-    tell_rest(telling)
+    tell("rest", sagas=ends(telling), **state_of_disk(work))
     first = len(rows(telling))
-    for number in itertools.islice(itertools.count(first, 2), orders.pairs):
-        pair = ({"number": number, "fails": False}, {"number": number + 1, "fails": True})
-        sagas = [engine.submit("furnish", params, key=f"saga {params['number']}").id for params in pair]
-        for saga in sagas:
-            engine.wait(saga, PATIENCE_S)
-    tell_rest(telling)
+    for number in range(first, first + orders.rounds):
+        work.round(engine, number)
+    tell("rest", sagas=ends(telling), **state_of_disk(work))
 
 
-def sled_for(context: Context) -> Sled:
-    """Return this machine as a step sees it; it tells of each change before it is made."""
+def telling_sleds(work: Work) -> Callable[[Context], Sled]:
+    """Return what makes sleds that tell of each change before it is made."""
 
-    def before(_command: HostCommand) -> None:
-        tell("begin", saga=context.saga, step=context.step, direction=context.direction)
+    def sled_for(context: Context) -> Sled:
+        def before(_command: HostCommand) -> None:
+            tell("begin", saga=context.saga, step=context.step, direction=context.direction)
 
-    host = StepHost(LocalHost(), context.cancelled, context.deadline, before)
-    return Sled(host, saga=context.saga, pause=context.pause)
+        sled = work.sled(context)
+        return replace(sled, host=StepHost(sled.host, context.cancelled, context.deadline, before))
 
-
-def ensure_pool() -> None:
-    """Make the pool in the first life; later ones have it from the cache of zfs-fuse."""
-    if VDEV.exists():
-        return
-    with VDEV.open("wb") as file:
-        file.truncate(VDEV_BYTES)
-    subprocess.run(("zpool", "create", "-m", workload.MOUNTED, workload.POOL, str(VDEV)), check=True)
-
-
-def tell_rest(store: Store) -> None:
-    """Tell how everything is when nothing goes on any more."""
-    tell("rest", sagas=ends(store), **state_of_disk())
+    return sled_for
 
 
 def rows(store: Store) -> tuple[SagaRow, ...]:
@@ -141,11 +130,11 @@ def log_of(store: Store, saga: str) -> dict[str, Any]:
             made.append(plan.dag.steps[event.step].path)
     kept = [path for path in made if (path, "undo") not in begun]
     digests = [digest(one) for one in recorded]
-    return {"id": saga, "params": plan.params, "digests": digests, "begun": begun, "kept": kept}
+    return {**who(plan), "id": saga, "digests": digests, "begun": begun, "kept": kept}
 
 
-def state_of_disk() -> dict[str, Any]:
-    return {"integrity": integrity(), "datasets": datasets(), "health": health(), "notes": notes()}
+def state_of_disk(work: Work) -> dict[str, Any]:
+    return {"integrity": integrity(), "there": [*datasets(), *work.files()], "health": health()}
 
 
 def ends(store: Store) -> list[dict[str, Any]]:
@@ -154,10 +143,12 @@ def ends(store: Store) -> list[dict[str, Any]]:
     for row in rows(store):
         plan = store.plan(row.id)
         breaches = log_breaches(plan.dag, store.events(row.id), has_locks=bool(plan.locks))
-        found.append(
-            {"params": plan.params, "state": row.state, "breaches": breaches, "errors": errors(store, row.id)}
-        )
+        found.append({**who(plan), "state": row.state, "breaches": breaches, "errors": errors(store, row.id)})
     return found
+
+
+def who(plan: Plan) -> dict[str, Any]:
+    return {"operation": plan.dag.operation, "params": plan.params}
 
 
 def errors(store: Store, saga: str) -> list[str]:
@@ -174,16 +165,12 @@ def integrity() -> str:
 
 
 def datasets() -> list[str]:
-    return said("zfs", "list", "-H", "-r", "-t", "all", "-o", "name", workload.POOL).split()
+    """Return the names of all datasets and snapshots of all pools."""
+    return said("zfs", "list", "-H", "-t", "all", "-o", "name").split()
 
 
 def health() -> str:
     return said("zpool", "status", "-x").strip()
-
-
-def notes() -> dict[str, str]:
-    """Return what the sagas have written, by path."""
-    return {str(path): path.read_text() for path in Path(workload.MOUNTED).rglob("number")}
 
 
 def said(*argv: str) -> str:

@@ -35,6 +35,7 @@ TOOLS: Final = {
 """Which tool comes with which Debian package."""
 DISK_BYTES: Final = 512 * 2**20
 MEMORY: Final = "mem=384M"
+MEMORY_PLACE: Final = "/dev/shm"  # noqa: S108 - the machine keeps its memory there, in a file without a name
 CONSOLE_KEPT: Final = 40
 
 
@@ -65,7 +66,7 @@ class Machine:
         init.write_text(_init(orders))
         init.chmod(0o755)
         argv = _argv(self, init)
-        env = {"PATH": os.environ["PATH"], "TMPDIR": "/dev/shm", "LD_PRELOAD": str(self.registers)}  # noqa: S108
+        env = {"PATH": os.environ["PATH"], "TMPDIR": MEMORY_PLACE, "LD_PRELOAD": str(self.registers)}
         with (self.folder / "console").open("ab") as kept:
             process = subprocess.Popen(
                 argv,

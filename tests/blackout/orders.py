@@ -21,10 +21,11 @@ Synchronous = Literal["FULL", "NORMAL", "OFF"]
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """How to live: how the log syncs, and how many pairs of sagas to run once the old ones rest."""
+    """How to live: what to do, how the log syncs, and how many rounds to run once the old sagas rest."""
 
+    work: str = "furnish"
     synchronous: Synchronous = "FULL"
-    pairs: int = 1000
+    rounds: int = 1000
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))
