@@ -16,7 +16,7 @@ from sledsaga.engine.context import Context
 from sledsaga.errors import CommandCancelled, SledsagaError, Transient
 from sledsaga.hosts.names import Compression, DatasetName
 from sledsaga.hosts.sled import Sled
-from sledsaga.hosts.zfs.spec import EPOCH, ID, Dataset, DatasetSpec, differing_settings
+from sledsaga.hosts.zfs.spec import EPOCH, ID, Dataset, DatasetSpec, differing_settings, printed
 
 State = Literal["created", "present", "adjusted"]
 
@@ -234,7 +234,7 @@ def _state(spec: DatasetSpec, seen: DatasetSeen | None) -> State:
     pairs = (
         ((spec.quota or None), (seen.quota or None)),
         ((spec.reservation or None), (seen.reservation or None)),
-        (spec.compression or seen.compression, seen.compression),
+        (printed(spec.compression or seen.compression), printed(seen.compression)),
         (spec.id or seen.id, seen.id),
         (spec.is_mounted_here, seen.is_mounted),
     )

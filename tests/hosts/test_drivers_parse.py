@@ -138,6 +138,7 @@ HAVE = replace(SEEN, id=UUID(ID), quota=107374182400, compression="gzip-9", used
         ),
         (WANT, replace(HAVE, compression="zstd-fast"), (("compression", "gzip-9"),)),
         (replace(WANT, compression=None), replace(HAVE, compression="lz4"), ()),
+        (replace(WANT, compression=Compression("gzip-6")), replace(HAVE, compression="gzip"), ()),
         (WANT, replace(HAVE, id=None), (("oxide:uuid", ID),)),
         (replace(WANT, id=None), HAVE, ()),
     ],

@@ -176,10 +176,15 @@ def differing_settings(spec: DatasetSpec, seen: Dataset) -> Settings:
     rows = (
         ("quota", _size(spec.quota), _size(seen.quota)),
         ("reservation", _size(spec.reservation), _size(seen.reservation)),
-        ("compression", spec.compression or seen.compression, seen.compression),
+        ("compression", printed(spec.compression or seen.compression), printed(seen.compression)),
         (ID, str(spec.id or seen.id), str(seen.id)),
     )
     return tuple((name, str(want)) for name, want, have in rows if want != have)
+
+
+def printed(compression: str) -> str:
+    """Return a compression as `zfs` prints it: `gzip` and `gzip-6` are one value, which it calls `gzip`."""
+    return "gzip" if compression == "gzip-6" else compression
 
 
 def present_settings(seen: Dataset, names: Iterable[str]) -> dict[str, str | None]:
