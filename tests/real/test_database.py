@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -106,21 +107,41 @@ def restart_machine(ground: Ground, spec: ZoneSpec) -> None:
 
 
 def test_killed_while_the_data_are_prepared(ground: Ground, spec: ZoneSpec) -> None:
-    """A first boot that is killed while initdb runs is begun anew; what killed it leaves no process."""
-    for act in (ground.zones.configure, ground.zones.install):
-        act(spec)
+    """A first boot that is killed while initdb runs is taken away, or begun anew, with no process left."""
+    place = die_while_preparing(ground, spec)
+    assert ground.zones.remove(spec.name)
+    assert ground.left() == {}
+    assert running(ground) == []
+    die_while_preparing(ground, spec)
+    assert ground.boot(spec)
+    assert query(spec, "select 1") == "1"
+    assert not (place / "new").exists()
+
+
+def die_while_preparing(ground: Ground, spec: ZoneSpec) -> Path:
+    """Boot a zone in a process that is killed in the midst of initdb; returns where the data are."""
+    ground.zones.configure(spec)
+    ground.zones.install(spec)
     child = fork()
     if child == 0:
         ground.zones.boot(spec)
         os._exit(0)
     place = Path(zone_data(ground))
-    until((place / "new" / "base").exists)
+    until(lambda: any("initdb" in name for name in running(ground)) and (place / "new" / "base").exists())
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     assert not (place / "db").exists()
-    assert ground.boot(spec)
-    assert query(spec, "select 1") == "1"
-    assert not (place / "new").exists()
+    return place
+
+
+def running(ground: Ground) -> list[str]:
+    """Return the command lines of all processes in zones of this ground."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and f"/{ground.machine.cgroup}/" in (entry / "cgroup").read_text():
+                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+    return found
 
 
 def zone_data(ground: Ground) -> str:
