@@ -37,7 +37,7 @@ from tests.real.zone_ground import (
 )
 from tests.tiers import skip_tier
 
-STEP = 5
+STEP = 7
 """Changes between two kills: each of a dozen moments costs half a second."""
 OPEN = ("/tmp", "/run", "/dev/shm")  # noqa: S108 - a zone's own, in memory
 
