@@ -31,7 +31,7 @@ PLACES: Final[tuple[tuple[Phase, int], ...]] = (
 )
 """Where cuts fall, in turn: in which phase, and after how many of its messages at most."""
 DELAYS_S: Final = (0.0, 0.0, 0.004, 0.015, 0.05, 0.12)
-LIFE_S: Final = 60.0
+LIFE_S: Final = 120.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 Rules
 - The root is the host's, read-only; what is written there goes to memory, so each boot is the first one.
 - All that should outlive a cut is on the one disk: the log, the pool's vdevs, the cache of zfs-fuse.
-- It never ends: the cut is its only end, and an end of the first process is a panic.
+- The cut is its end. When none comes (who was to cut it has been killed), it ends by itself: an end of the
+  first process is a panic.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import ctypes
 import json
 import os
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Final
@@ -31,10 +33,13 @@ IN_MEMORY: Final = (
 )
 OF_ZFS: Final = ("/var/lib/zfs", "/run/zfs", "/run/lock/zfs")
 READY_S: Final = 20.0
+ALONE_S: Final = 300.0
+"""More than twice as long as anybody listens to one life."""
 
 
 def main(orders: str) -> None:
     """Be the first process."""
+    threading.Timer(ALONE_S, os._exit, (1,)).start()
     try:
         enter()
         start_zfs()

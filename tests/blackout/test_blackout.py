@@ -13,6 +13,7 @@ from tests.blackout.orders import Orders, Synchronous
 CUTS = {"disks": 6, "furnish": 8}
 """In each chain; two chains of each make 28."""
 Tell = Callable[[str, object], None]
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.mark.parametrize("work", ["disks", "furnish"])
