@@ -15,8 +15,11 @@ from uuid import UUID
 
 import pytest
 
+from sagas.steps import pools as steps
+from sagas.steps.pools import PoolWanted
 from sledsaga.check.room import Room
 from sledsaga.errors import CommandFailed, ForeignObject, HostError, Transient
+from sledsaga.hosts.answer import changes
 from sledsaga.hosts.keys import SECRET_FILE
 from sledsaga.hosts.linux.disks import FileDisks
 from sledsaga.hosts.linux.machine import Machine
@@ -257,17 +260,21 @@ def _elsewhere(on: Ground, path: str) -> PoolName | None:
     return found[0]
 
 
-@pytest.mark.parametrize("delay_ms", [2, 5, 8, 11, 14, 17, 20, 30])
-def test_a_create_that_the_daemon_died_in_is_finished(blank: Ground, delay_ms: int) -> None:
-    """Whatever a create had done when the daemon was killed, the next try ends with one pool of ours."""
-    host = LocalHost()
-    command = create_pool(blank.name, blank.disk.path, saga="s1", zfs=blank.abilities)
-    maker = threading.Thread(target=host.run, args=(command,))
+def crash_in_create(on: Ground, delay_ms: int) -> None:
+    """Kill the daemon so long after a create of the pool began, and start another."""
+    command = create_pool(on.name, on.disk.path, saga=on.saga, zfs=on.abilities)
+    maker = threading.Thread(target=LocalHost().run, args=(command,))
     maker.start()
     time.sleep(delay_ms / 1000)  # the moment of the crash, not a wait for anything
-    blank.daemon.room.daemon.kill()
+    on.daemon.room.daemon.kill()
     maker.join()
-    blank.daemon.restart()
+    on.daemon.restart()
+
+
+@pytest.mark.parametrize("delay_ms", [5, 11, 17, 30])
+def test_a_create_that_the_daemon_died_in_is_finished(blank: Ground, delay_ms: int) -> None:
+    """Whatever a create had done when the daemon was killed, the next try ends with one pool of ours."""
+    crash_in_create(blank, delay_ms)
     assert blank.disks.identify(blank.disk.path) in (None, blank.name)
     assert blank.pools.create(blank.name, blank.disk, was_blank=True)
     root = blank.datasets.observe(blank.name)
@@ -276,13 +283,26 @@ def test_a_create_that_the_daemon_died_in_is_finished(blank: Ground, delay_ms: i
     assert blank.pools.destroy(blank.name)
 
 
+@pytest.mark.parametrize("delay_ms", [8, 14, 20])
+def test_a_create_that_the_daemon_died_in_is_undone(blank: Ground, delay_ms: int) -> None:
+    """Undo after such a crash leaves a blank disk, however far the create had come."""
+    wanted = PoolWanted(name=blank.name, disk=blank.disk.identity)
+    found = steps.find(sled=blank.sled, wanted=wanted)
+    crash_in_create(blank, delay_ms)
+    for _ in range(2):
+        steps.undo_ensure(sled=blank.sled, wanted=wanted, disk=found)
+        assert blank.name not in imported()
+        assert blank.disks.identify(blank.disk.path) is None
+    assert not Path(blank.name.mountpoint).exists()
+
+
 def test_a_half_made_pool_is_only_taken_on_a_disk_that_was_blank(blank: Ground) -> None:
     """A pool without a tag is somebody's, unless the disk was blank before and the pool is empty."""
     run("zpool", "create", "-o", "ashift=12", blank.name, blank.disk.path)
     assert not blank.pools.create(blank.name, blank.disk)
     run("zfs", "create", f"{blank.name}/theirs")
     assert not blank.pools.create(blank.name, blank.disk, was_blank=True)
-    run("zfs", "destroy", f"{blank.name}/theirs")
+    blank.datasets.mounts.patiently(changes("zfs", "destroy", f"{blank.name}/theirs"), ())
     assert blank.pools.create(blank.name, blank.disk, was_blank=True)
 
 

@@ -22,7 +22,6 @@ from sledsaga.hosts.linux.abilities import find_abilities
 from sledsaga.hosts.linux.machine import Machine
 from sledsaga.hosts.local import LocalHost
 from sledsaga.hosts.names import Compression, DatasetKind, DatasetName
-from sledsaga.hosts.sled import Sled
 from sledsaga.hosts.zfs.spec import DatasetSpec, Encryption
 from tests.real.conftest import run
 from tests.real.zfs_ground import MIB, Daemon, Ground, ground
@@ -245,19 +244,13 @@ def test_a_dataset_for_a_zone_is_bound(pool: Ground) -> None:
         assert seen is not None
         assert (seen.is_zoned, seen.is_bound, seen.is_mounted) == (True, True, False)
         pool.datasets.ensure(DatasetSpec.of(name, ID))
-        assert _delegable(sled=_sled(pool), name=name) == name
+        assert _delegable(sled=pool.sled, name=name) == name
     for _ in range(2):
         pool.datasets.unmount_from_zone(name)
         assert got(name, "mounted") == ["no"]
         assert not Path(place).exists()
     with pytest.raises(ForeignObject, match="not mounted outside for a zone"):
         pool.datasets.mount_for_zone(f"{pool.name}/crypt")
-
-
-def _sled(pool: Ground) -> Sled:
-    from sledsaga.hosts.illumos.platform import ILLUMOS
-
-    return Sled(LocalHost(), pool.saga, platform=replace(ILLUMOS, abilities=pool.abilities))
 
 
 def test_undo_of_a_zones_dataset_looks_into_it(pool: Ground) -> None:
@@ -324,7 +317,7 @@ def test_a_dataset_in_use_names_who_uses_it(pool: Ground) -> None:
 
 def test_busy_after_use_is_waited_out(pool: Ground) -> None:
     """Destroying a dataset right after its files were used succeeds each time."""
-    for number in range(8):
+    for number in range(5):
         spec = plain(pool, f"n{number}")
         pool.datasets.ensure(spec)
         Path(spec.mountpoint, "file").write_bytes(bytes(100_000))
@@ -363,7 +356,7 @@ def test_a_daemon_that_died_is_unreachable(pool: Ground) -> None:
         pool.daemon.restart()
 
 
-@pytest.mark.parametrize("delay_s", [0.004, 0.008, 0.012, 0.016, 0.02])
+@pytest.mark.parametrize("delay_s", [0.004, 0.012, 0.02])
 def test_a_create_that_the_daemon_died_in_is_repeated(pool: Ground, delay_s: float) -> None:
     """Whatever a create had done when the daemon was killed, the next try ends with one dataset of ours."""
     specs = [plain(pool, f"n{number}") for number in range(6)]

@@ -18,8 +18,10 @@ from sledsaga.hosts.disks import Disk
 from sledsaga.hosts.linux.abilities import find_abilities
 from sledsaga.hosts.linux.disks import FileDisks
 from sledsaga.hosts.linux.machine import Machine
+from sledsaga.hosts.linux.platform import linux
 from sledsaga.hosts.local import LocalHost
 from sledsaga.hosts.names import DiskIdentity, PoolName
+from sledsaga.hosts.sled import Sled
 from sledsaga.hosts.zfs.abilities import Abilities
 from sledsaga.hosts.zfs.datasets import Datasets
 from sledsaga.hosts.zpool.pools import Pools
@@ -75,6 +77,11 @@ class Ground:
     def pools(self) -> Pools:
         """The pools."""
         return Pools(LocalHost(), self.saga, self.disks, self.datasets)
+
+    @property
+    def sled(self) -> Sled:
+        """The sled as steps see it."""
+        return Sled(LocalHost(), self.saga, platform=linux(LocalHost(), self.machine))
 
     def other(self, saga: str) -> Ground:
         """Return the same ground as another saga sees it."""
