@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -117,7 +118,9 @@ class SimHost:
 
     def make_dir(self, path: str, *, mode: int = 0o755) -> None:
         """Make a folder and its parents; one that exists is left as it is."""
-        found = self.stat(path)
+        with told(VERBS["make_dir"], path), self.state.reading() as tx:
+            _need_disk(self.tree, tx, path)
+            found = files.stat(self.tree.real(tx, path))
         if found is None or found.kind != "dir":
             self._change("make_dir", path, lambda real: files.make_dir(real, mode))
 
@@ -192,15 +195,15 @@ class SimHost:
             )
 
     def _need_room(self, tx: Tx, path: str, size: int) -> None:
-        """Raise HostError when a dataset has no room for this many bytes more."""
+        """Raise OSError when a dataset has no room for this many bytes more."""
         name = self.tree.dataset_at(tx, path) if size else None
         if name is None or tx.get(Dataset, name) is None:
             return
         call = Call(tx, self.tree, b"", time.time())
-        if size > Space(call, name.partition("/")[0]).available(name):
-            raise HostError(
-                f"cannot write {path}: no space left in {name}: raise its quota or free some space"
-            )
+        space = Space(call, name.partition("/")[0])
+        if size > space.available(name):
+            number = errno.EDQUOT if space.is_free(name, size) else errno.ENOSPC
+            raise OSError(number, os.strerror(number))
 
 
 def _need_disk(tree: Tree, tx: Tx, path: str) -> None:

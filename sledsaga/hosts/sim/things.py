@@ -69,7 +69,9 @@ class Dataset:
     loaded: bool = False
     born: int = 0
     used: int = 0
-    """Bytes held by a snapshot."""
+    """Bytes that a snapshot refers to."""
+    files: dict[str, int] = field(default_factory=dict)
+    """What a snapshot refers to: the bytes of each file, by what tells it from one written later."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,11 @@ class Tree:
 
     def used(self, guid: str) -> int:
         """Return how many bytes the files of a dataset take."""
-        return sum(_taken(entry) for entry in _walk(self.folder(guid)))
+        return sum(self.files(guid).values())
+
+    def files(self, guid: str) -> dict[str, int]:
+        """Return how many bytes each file of a dataset takes, by what tells it from one written later."""
+        return dict(_taken(entry) for entry in _walk(self.folder(guid)))
 
     def is_empty(self, tx: Tx, path: str) -> bool:
         """Say whether a folder is empty or not there."""
@@ -100,10 +104,11 @@ def _walk(folder: Path) -> Iterator[os.DirEntry[str]]:
             yield from _walk(Path(entry.path))
 
 
-def _taken(entry: os.DirEntry[str]) -> int:
+def _taken(entry: os.DirEntry[str]) -> tuple[str, int]:
     try:
-        if entry.is_dir(follow_symlinks=False):
-            return 512
-        return -(-entry.stat(follow_symlinks=False).st_size // BLOCK) * BLOCK
+        found = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
-        return 0
+        return "", 0
+    if entry.is_dir(follow_symlinks=False):
+        return f"{found.st_ino}", 512
+    return f"{found.st_ino}.{found.st_mtime_ns}", -(-found.st_size // BLOCK) * BLOCK

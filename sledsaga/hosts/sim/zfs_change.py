@@ -90,9 +90,19 @@ def zfs_rename(call: Call, args: list[str]) -> Reply:
     count(opts.operands, 2, 2, RENAME_USAGE, what="source dataset,target dataset")
     old, new = opts.operands
     dataset = opened(call, old)
-    with_parents = "p" in opts and dataset.type != "snapshot" and not fault_of(new)
-    if with_parents and (said := make_parents(call, new)):
+    if "p" not in opts or dataset.type == "snapshot" or fault_of(new):
+        return _renamed(call, old, new)
+    if said := make_parents(call, new):
         return Reply(1, "", said)
+    try:
+        return _renamed(call, old, new)
+    except Refusal as refusal:
+        return refusal.reply
+
+
+def _renamed(call: Call, old: str, new: str) -> Reply:
+    """Rename. What -p made above the new name stays, whether or not this is refused."""
+    dataset = opened(call, old)
     if old == new:
         return Reply()
     if dataset.type == "snapshot":
@@ -172,15 +182,22 @@ def destroy(call: Call, name: str) -> None:
 
 def _doomed(call: Call, name: str, *, deep: bool) -> list[str]:
     """Return what a destroy takes, children first. Refuses children when it is not deep."""
-    below = [*call.tx.under(Dataset, f"{name}@"), *call.tx.under(Dataset, f"{name}/")]
+    below = _children_first(call, name)[:-1]
     if below and not deep:
         kind = "volume" if opened(call, name).type == "volume" else "filesystem"
         raise Refusal(
             f"cannot destroy '{name}': {kind} has children\n"
             f"use '-r' to destroy the following datasets:\n" + "\n".join(below)
         )
-    top = [name] if "/" in name else []
-    return [*sorted(below, key=lambda each: (each.count("/"), "@" in each, each), reverse=True), *top]
+    return [each for each in _children_first(call, name) if "/" in each or "@" in each]
+
+
+def _children_first(call: Call, name: str) -> list[str]:
+    """Return a dataset after all below it: its filesystems, each after its own, then its snapshots."""
+    below = call.tx.under(Dataset, f"{name}/")
+    children = [each for each in below if "@" not in each and each.rpartition("/")[0] == name]
+    found = [one for each in children for one in _children_first(call, each)]
+    return [*found, *call.tx.under(Dataset, f"{name}@"), name]
 
 
 def _snapshots(call: Call, name: str, *, deep: bool) -> list[str]:

@@ -70,8 +70,10 @@ def zfs_snapshot(call: Call, args: list[str]) -> Reply:
         said = "".join(f"cannot create snapshot '{each}': dataset already exists\n" for each in taken)
         raise Refusal(said + ("no snapshots were created\n" if "r" in opts or len(opts.operands) > 1 else ""))
     for each in wanted:
-        size = Space(call, lineage(each)[-1]).referenced(each.partition("@")[0])
-        call.tx.put(each, replace(fresh(call, "snapshot", dict(props)), used=size))
+        name = each.partition("@")[0]
+        size = Space(call, lineage(each)[-1]).referenced(name)
+        files = call.tree.files(opened(call, name).guid)
+        call.tx.put(each, replace(fresh(call, "snapshot", dict(props)), used=size, files=files))
     return Reply()
 
 

@@ -1,7 +1,8 @@
 """How full pools and datasets are.
 
 A filesystem takes 96 KiB when it is empty, plus its files; a volume takes its reservation, or 56 KiB when
-it is sparse. A parent's use holds its children's, and a reservation counts as used in full.
+it is sparse. A parent's use holds its children's, and a reservation counts as used in full. A snapshot uses
+what only it refers to; what several do and the filesystem does not is the filesystem's use.
 """
 
 from __future__ import annotations
@@ -45,9 +46,15 @@ class Space:
         """Return the bytes that a dataset and all below it take, reservations in full."""
         if name not in self._used:
             dataset = self._datasets[name]
-            below = sum(self._held(child) for child in self._children.get(name, ()))
-            own = dataset.used if dataset.type == "snapshot" else self.referenced(name)
-            self._used[name] = max(own, self._limit(name, "refreservation")) + below
+            if dataset.type == "snapshot":
+                self._used[name] = self._unique(name)
+                return self._used[name]
+            below = sum(self._held(child) for child in self._children.get(name, ()) if "@" not in child)
+            kept: dict[str, int] = {}
+            for each in self._snapshots(name):
+                kept |= self._datasets[each].files
+            gone = sum(size for file, size in kept.items() if file not in self._files(name))
+            self._used[name] = max(self.referenced(name), self._limit(name, "refreservation")) + gone + below
         return self._used[name]
 
     def written(self, name: str) -> int:
@@ -63,8 +70,16 @@ class Space:
             free = parent + max(0, self._limit(name, "reservation") - self.used(name))
         else:
             free = self._left(name)
-        quota = self._limit(name, "quota")
-        return min(free, max(0, quota - self.used(name))) if quota else free
+        return min([free, *self.left_by_quotas(name)])
+
+    def left_by_quotas(self, name: str) -> list[int]:
+        """Return the bytes that each quota on a dataset itself leaves."""
+        limits = (("quota", self.used), ("refquota", self.referenced))
+        return [max(0, size - taken(name)) for key, taken in limits if (size := self._limit(name, key))]
+
+    def is_free(self, name: str, size: int) -> bool:
+        """Say whether the pool has this many bytes more, whatever the quotas say."""
+        return size <= self._left(name.partition("/")[0])
 
     def least(self, name: str, key: str) -> int:
         """Return the smallest size that a quota may be set to, in bytes."""
@@ -91,6 +106,20 @@ class Space:
 
     def _limit(self, name: str, key: str) -> int:
         return int(self._datasets[name].props.get(key, "0"))
+
+    def _snapshots(self, name: str) -> list[str]:
+        return [each for each in self._children.get(name, ()) if "@" in each]
+
+    def _files(self, name: str) -> dict[str, int]:
+        dataset = self._datasets[name]
+        return self._call.tree.files(dataset.guid) if dataset.type == "filesystem" else dataset.files
+
+    def _unique(self, snapshot: str) -> int:
+        """Return the bytes that neither the filesystem nor another of its snapshots refers to."""
+        name = snapshot.partition("@")[0]
+        shared = set(self._files(name))
+        shared.update(*(self._datasets[each].files for each in self._snapshots(name) if each != snapshot))
+        return sum(size for file, size in self._datasets[snapshot].files.items() if file not in shared)
 
     def _measured(self, name: str) -> int:
         dataset = self._datasets[name]

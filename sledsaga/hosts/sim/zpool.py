@@ -19,7 +19,7 @@ from sledsaga.hosts.sim.argv import Call, Command, Options, Refusal, Reply, assi
 from sledsaga.hosts.sim.disks import disk_at, is_reachable
 from sledsaga.hosts.sim.things import Dataset, Disk, Exported, Pool
 from sledsaga.hosts.sim.zfs_create import fresh
-from sledsaga.hosts.sim.zfs_mount import mount_all, mounts_by_itself, unmount_pool, used_by_zone
+from sledsaga.hosts.sim.zfs_mount import is_mountable, mount, mount_all, unmount_pool, used_by_zone
 from sledsaga.hosts.sim.zfs_names import check_pool_name
 from sledsaga.hosts.sim.zfs_props import checked
 from sledsaga.hosts.sim.zpool_show import (
@@ -91,8 +91,8 @@ def _make(call: Call, name: str, disk: Disk, props: dict[str, str], *, root: dic
     call.tx.put(name, Pool(guid, disk.serial, disk.size, props))
     call.tx.put(disk.serial, replace(disk, label=name, guid=guid))
     call.tx.put(name, fresh(call, "filesystem", root))
-    if mounts_by_itself(call, name):
-        mount_all(call, name)
+    if is_mountable(call, name):
+        mount(call, name)
 
 
 def zpool_destroy(call: Call, args: list[str]) -> Reply:
@@ -138,7 +138,7 @@ def zpool_import(call: Call, args: list[str]) -> Reply:
     count(opts.operands, 0, 1, IMPORT_USAGE)
     if not opts.operands and "a" not in opts:
         offers = "".join(_offer(each) for each in call.tx.under(Exported).values())
-        return Reply(0, offers) if offers else Reply(1, "", "no pools available to import\n")
+        return Reply(0 if offers else 1, offers)
     wanted = opts.operands[0] if opts.operands else ""
     if call.tx.get(Pool, wanted) is not None:
         raise Refusal(

@@ -242,7 +242,7 @@ def zfs_look(choose: Chooser) -> str:
     keys = ",".join(choose.random.sample(("type", "mounted", "mountpoint", *LIKELY, "nosuch", "name"), 2))
     return choose.one(
         f"zfs get -Hp -o name,property,value,source {keys} {name}",
-        f"zfs get -Hp -o name,property,value,source {keys} {name} pa",
+        f"zfs get -Hp -o name,property,value,source {keys} {name} nosuch/x",
         f"zfs get -rHp -o name,property,value,source {keys} {name}",
         f"zfs get -d 1 -Hp -o name,value -s local {keys} {name}",
         f"zfs get -Hp -o name,value -d 1 {keys} {name}",

@@ -17,7 +17,7 @@ USAGE: Final = 2
 WORDINGS: Final[dict[str, str]] = {
     "[wrong name]": r"invalid dataset name|(leading|trailing) slash in name|empty component .*|"
     r"empty component in name|snapshot delimiter '@' .*|multiple '@'.* delimiters in name|"
-    r"invalid character .* in name",
+    r"invalid character .* in name|name is too long",
     "[one of]": r"must be one of '[^']*'",
     "[size of a record]": r"must be power of 2 from 512B? to (128k|1M)",
     "[in use]": r"is part of (active|exported|exported or potentially active|potentially active) "
@@ -28,8 +28,9 @@ WORDINGS: Final[dict[str, str]] = {
     "[what is missing]": r"missing (arguments|property=value argument(\(s\))?|dataset name(\(s\))?|"
     r"value in property=value argument|dataset argument|path argument)$",
     "[busy]": r"Device busy|target is busy|Device or resource busy",
+    "umount": r"umount\((8|1M)\)",
+    "\t0\t[default]": r"\t0\t(default|local)",
     "": r"\nuse 'zfs inherit -S \w+' to revert to received value",
-    "no pools": r"no pools available to import",
 }
 
 
@@ -43,7 +44,13 @@ def plain(side: Side, line: str, done: Completed) -> str:
     for name, pattern in WORDINGS.items():
         text = re.sub(pattern, name, text)
     text = re.sub(r"umount: \S+ \[busy\]\.\n(cannot unmount '[^']*'): .*", r"\1: [busy]", text)
-    return f"{done.code}: {re.sub('[ ]+', ' ', text)}"
+    return f"{done.code}: {_listed(re.sub('[ ]+', ' ', text))}"
+
+
+def _listed(text: str) -> str:
+    """Sort what a refused destroy lists: the real order is that of a hash table."""
+    told, listed, names = text.partition("the following datasets:\n")
+    return told + listed + "\n".join(sorted(names.splitlines()))
 
 
 def _pools(text: str) -> str:
