@@ -49,7 +49,7 @@ def ensure(sled: Sled, wanted: PoolWanted, disk: FoundDisk, before: Looked) -> C
         with sled.keys.file(disk.identity, epoch=epoch):
             sled.datasets.ensure(_spec(sled, wanted.name, disk.identity, epoch=epoch))
         return Crypt(name=name, epoch=epoch)
-    if not seen.is_key_loaded:
+    if seen.is_key_loaded is False:
         _load(sled, seen, disk.identity)
     sled.datasets.ensure(_spec(sled, wanted.name, disk.identity, epoch=seen.epoch or 0))
     return Crypt(name=name, epoch=seen.epoch)

@@ -31,7 +31,7 @@ HOST_TOOLS: Final[Mapping[str, str]] = {
 """Which tool of this machine comes with which Debian package."""
 
 KERNEL: Final = ("linux-image-cloud-amd64", "linux-headers-cloud-amd64", "kmod", "busybox-static")
-SYSTEM: Final = ("python3", "crun", "iproute2", "procps", "postgresql-15")
+SYSTEM: Final = ("python3", "crun", "runc", "iproute2", "procps", "curl", "postgresql-15")
 ZFS: Final = ("zfs-dkms", "zfsutils-linux")
 """Last, as it takes longest: its module is compiled here."""
 

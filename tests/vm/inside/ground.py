@@ -120,6 +120,7 @@ class Ground:
     ) -> SagaView:
         """Run an operation to rest, or carry on what the log has of it, as a process of the program would."""
         with open_engine(resolve({"db": log, "sled": "local:"})) as engine:
+            engine.recover()
             return engine.wait(engine.submit(operation, params, id=saga).id, SOON_S)
 
     def killed(self, crash: str, act: Callable[[], object]) -> bool:
