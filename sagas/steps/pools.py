@@ -123,7 +123,7 @@ def _bring_back(sled: Sled, wanted: PoolWanted, disk: FoundDisk) -> None:
     """Import the pool when a create that was cut short left it on the disk, but not imported."""
     is_away = sled.pools.observe(wanted.name) is None and sled.disks.find(disk.identity) is not None
     if is_away and sled.disks.identify(disk.path) == wanted.name:
-        sled.pools.import_pool(wanted.name, path=disk.path)
+        sled.pools.bring_back(wanted.name, disk.disk, was_blank=True)
 
 
 def probe(sled: Sled, wanted: PoolWanted) -> Probe:

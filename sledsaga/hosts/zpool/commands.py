@@ -1,7 +1,8 @@
 """Command lines of `zpool`: facts in, argv out.
 
 A pool gets its tag, its mountpoint and all its properties in the command that creates it, so a crash
-leaves either no pool or a whole one that says whose it is. Never `-f`: a stale label needs a person.
+leaves either no pool or a whole one that says whose it is. Never `-f`: a stale label needs a person;
+but for the label of a pool that never came to be, which this saga's own create wrote on a blank disk.
 """
 
 from __future__ import annotations
@@ -36,11 +37,14 @@ def get_settings(pool: PoolName, zfs: Abilities = ILLUMOS_ZFS) -> HostCommand:
     return looks("zpool", "get", *columns, wanted, pool)
 
 
-def create_pool(pool: PoolName, path: str, *, saga: str, zfs: Abilities = ILLUMOS_ZFS) -> HostCommand:
-    """Create a pool on a disk that `identify` called blank."""
+def create_pool(
+    pool: PoolName, path: str, *, saga: str, zfs: Abilities = ILLUMOS_ZFS, is_again: bool = False
+) -> HostCommand:
+    """Create a pool on a disk that `identify` called blank; `is_again`, over the label of a first create."""
+    force = ("-f",) if is_again else ()
     settings = [part for name, value in settings_of(zfs) for part in ("-o", f"{name}={value}")]
     root = ("-O", f"mountpoint={pool.mountpoint}", "-O", f"{TAG}={saga}")
-    return changes("zpool", "create", "-o", "ashift=12", *settings, *root, pool, path)
+    return changes("zpool", "create", *force, "-o", "ashift=12", *settings, *root, pool, path)
 
 
 def set_setting(pool: PoolName, name: str, value: str) -> HostCommand:

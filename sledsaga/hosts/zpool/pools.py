@@ -13,7 +13,7 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass
 
-from sledsaga.errors import ForeignObject
+from sledsaga.errors import CommandFailed, ForeignObject
 from sledsaga.hosts.answer import failed, require, says
 from sledsaga.hosts.disks import Disk, Disks
 from sledsaga.hosts.host import Host
@@ -25,6 +25,8 @@ from sledsaga.hosts.zpool.parse import Pool
 
 IMPORTED = ("a pool with that name is already created",)
 TAKEN = ("pool already exists",)
+UNMADE = ("one or more devices is currently unavailable",)
+"""What `zpool import` says of a label that has no pool behind it: nothing was ever written but the label."""
 IN_USE = (
     "is part of active",
     "is part of exported",
@@ -71,11 +73,24 @@ class Pools:
         if found is None:
             self._make(name, disk)
         else:
-            self.import_pool(name, path=disk.path)
+            self.bring_back(name, disk, was_blank=was_blank)
         root = self.claim(name) if was_blank else self.datasets.observe(name)
         if root is not None and root.mountpoint == name.mountpoint and not root.is_mounted:
             self.datasets.mount(name)
         return root is not None and root.saga == self.saga
+
+    def bring_back(self, name: PoolName, disk: Disk, *, was_blank: bool) -> None:
+        """Import the pool that is on a disk; one whose create never came that far is made anew.
+
+        That is known when the disk was blank before this saga, the label names this pool, and there is
+        nothing behind the label that could be imported. Raises CommandFailed.
+        """
+        try:
+            self.import_pool(name, path=disk.path)
+        except CommandFailed as error:
+            if not was_blank or not any(text in str(error) for text in UNMADE):
+                raise
+            self._make(name, disk, is_again=True)
 
     def import_pool(self, name: PoolName, *, path: str = "") -> bool:
         """Import a pool from the disk at `path`; False when it was imported.
@@ -135,9 +150,11 @@ class Pools:
         self.datasets.complete(name, name.mountpoint)
         return self.datasets.observe(name)
 
-    def _make(self, name: PoolName, disk: Disk) -> None:
+    def _make(self, name: PoolName, disk: Disk, *, is_again: bool = False) -> None:
         zfs = self.datasets.abilities
-        done = self.host.run(commands.create_pool(name, disk.path, saga=self.saga, zfs=zfs))
+        done = self.host.run(
+            commands.create_pool(name, disk.path, saga=self.saga, zfs=zfs, is_again=is_again)
+        )
         if done.code == 0 or self.owner(name) == self.saga:
             return
         if says(done, TAKEN):
