@@ -40,7 +40,10 @@ def get_settings(pool: PoolName, zfs: Abilities = ILLUMOS_ZFS) -> HostCommand:
 def create_pool(
     pool: PoolName, path: str, *, saga: str, zfs: Abilities = ILLUMOS_ZFS, is_again: bool = False
 ) -> HostCommand:
-    """Create a pool on a disk that `identify` called blank; `is_again`, over the label of a first create."""
+    """Create a pool on a disk that `identify` called blank.
+
+    `is_again`: over the label that a first create, which was cut short, wrote there.
+    """
     force = ("-f",) if is_again else ()
     settings = [part for name, value in settings_of(zfs) for part in ("-o", f"{name}={value}")]
     root = ("-O", f"mountpoint={pool.mountpoint}", "-O", f"{TAG}={saga}")
