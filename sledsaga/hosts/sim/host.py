@@ -197,7 +197,8 @@ class SimHost:
     def _need_room(self, tx: Tx, path: str, size: int) -> None:
         """Raise OSError when a dataset has no room for this many bytes more."""
         name = self.tree.dataset_at(tx, path) if size else None
-        if name is None or tx.get(Dataset, name) is None:
+        real = self.tree.real(tx, path)
+        if name is None or tx.get(Dataset, name) is None or real.is_dir() or not real.parent.is_dir():
             return
         call = Call(tx, self.tree, b"", time.time())
         space = Space(call, name.partition("/")[0])
