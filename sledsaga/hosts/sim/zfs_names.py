@@ -15,6 +15,8 @@ CHARACTER = re.compile(r"[A-Za-z0-9\-_.: %]")
 POOL_CHARACTER = re.compile(r"[A-Za-z0-9\-_.: ]")
 RESERVED_STARTS = ("mirror", "raidz", "draid", "spare")
 RESERVED = ("log",)
+NEVER = ("mirror", "raidz", "draid")
+"""No pool can ever have these names; with those above, none can be made."""
 DISKLIKE = re.compile(r"c[0-9].*")
 EMPTY = "empty component or misplaced '@' or '#' delimiter in name"
 
@@ -48,7 +50,7 @@ def check_pool_name(name: str, refusal: str, *, creating: bool = False) -> None:
         raise Refusal(f"{refusal}: name must begin with a letter")
     if DISKLIKE.fullmatch(name):
         raise Refusal(f"{refusal}: pool name is reserved")
-    if creating and (name.startswith(RESERVED_STARTS) or name in RESERVED):
+    if name in NEVER or (creating and (name.startswith(RESERVED_STARTS) or name in RESERVED)):
         raise Refusal(f"{refusal}: name is reserved")
 
 

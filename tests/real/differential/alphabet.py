@@ -4,7 +4,7 @@ A line is words parted by blanks, as one would type it. Beside `zpool` and `zfs`
 `mkdir PATH` and `rm PATH`. All chance comes from the generator that is given, so a seed is a sequence.
 
 Not in the alphabet, because the simulated sled does not interpret it and no driver runs it: rollback, clone,
-promote, hold, release, send, receive, scrub, history, upgrade.
+promote, hold, release, send, receive, scrub, history, upgrade, `copies` above 1 (which doubles sizes).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SETTINGS: Final = {
     "recordsize": ("128K", "4096", "1000"),
     "atime": ("on", "off", "maybe"),
     "readonly": ("off", "off", "perhaps"),
-    "copies": ("1", "2", "4"),
+    "copies": ("1", "4"),
     "checksum": ("on", "sha256", "md5"),
     "exec": ("on", "off"),
     "oxide:uuid": ("1", "two", ""),
