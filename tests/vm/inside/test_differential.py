@@ -42,6 +42,9 @@ def test_the_simulated_sled_does_what_openzfs_does(sides: tuple[SimSide, FuseSid
         played = play(made, sim, real)
         compared += played.compared
         if played.difference is not None:
-            differ.append(f"seed {seed}: {made[: played.difference.place]}\n{played.difference}")
+            differ.append(
+                "\n".join((f"seed {seed}:", *made[: played.difference.place], str(played.difference)))
+            )
     print(f"differential: {compared} lines compared in {seed} sequences")  # noqa: T201 - for the report
-    assert differ == []
+    if differ:
+        pytest.fail("\n\n".join(differ))

@@ -45,7 +45,7 @@ def test_a_disk_is_encrypted_by_its_own_key(crypt: Ground) -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_key_file_is_volatile_private_and_zeroed(ground: Ground, fails: bool) -> None:  # noqa: FBT001 - a row
+def test_a_key_file_is_volatile_private_and_zeroed(ground: Ground, *, fails: bool) -> None:
     """The file is on tmpfs, for root only, and its bytes are zeros before it goes, also after a failure."""
     keys, disk = ground.sled().keys, ground.disks[0].identity
     try:
