@@ -6,6 +6,7 @@ made; a zone that it replaced is built anew from what was recorded of it (see `r
 
 from __future__ import annotations
 
+from sagas.steps import links
 from sagas.steps.images import Image
 from sagas.steps.patience import patient
 from sagas.steps.zone_kinds import ZoneWanted, profile_of, spec_of
@@ -107,6 +108,8 @@ def boot(sled: Sled, zone: ZoneWanted, image: Image, profile: Profile) -> Runnin
     """Have the zone booted; it never boots without its profile. Raises Transient while it shuts down."""
     spec = spec_of(zone, image)
     assert profile.zonepath == spec.path, "a zone boots after its profile was written"
+    if zone.link not in sled.links.vnics():
+        links.vnic(sled=sled, name=zone.link)  # the sled was rebooted since: its links are gone
     sled.zones.boot(spec)
     return Running(name=zone.name)
 

@@ -28,7 +28,7 @@ NEW_MOUNTS: Final = 0x00020000
 NEW_NETWORK: Final = 0x40000000
 RECURSIVE: Final = 0x4000
 PRIVATE: Final = 1 << 18
-DAEMON: Final = ("zfs-fuse", "--no-daemon", "--no-kstat-mount")
+DAEMON: Final = ("setpriv", "--pdeathsig", "KILL", "zfs-fuse", "--no-daemon", "--no-kstat-mount")
 OWN: Final = (
     *("/run/zfs", "/run/lock/zfs", "/var/lib/zfs", "/run/netns", "/run/sledsaga", "/run/oxide"),
     *("/var/lib/sledsaga", "/opt/oxide", "/etc/sledsaga", "/pool"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +18,12 @@ LOCAL: Final = "local:"
 SIZE: Final = re.compile(r"([1-9][0-9]*)([KMGT]?)")
 UNITS: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 USUAL_SIZE: Final = "1G"
-IMAGES: Final = {"cockroachdb": "cockroach", "postgresql": "postgresql", "responder": "responder"}
+IMAGES: Final = {
+    "cockroachdb": "cockroach",
+    "ntp": "chrony",
+    "postgresql": "postgresql",
+    "responder": "responder",
+}
 """Install images by the name that operations call them by, and the shipped one behind each."""
 
 
@@ -39,13 +45,16 @@ def make_real(
     desk: Desk, config: dict[str, Any], disks: int | None, *, size: str | None, plain: bool
 ) -> None:
     """Make the disks, the pools of the M.2s and the images that come along; all of it, or nothing."""
+    from sledsaga.hosts.linux.machine import Machine
     from sledsaga.hosts.linux.virtual import make_virtual, prepare_m2, remove_virtual
     from sledsaga.hosts.local import LocalHost
 
     folder, host = document_of(desk).parent, LocalHost()
     named = identities(config)
     size_bytes = _bytes(size or USUAL_SIZE)
-    machine = make_virtual(folder, u2=disks or len(named), size_bytes=size_bytes, plain=plain, disks=named)
+    like = Machine(cgroup=f"sledsaga-{hashlib.sha256(bytes(folder)).hexdigest()[:8]}")
+    count = disks or len(named)
+    machine = make_virtual(folder, u2=count, size_bytes=size_bytes, plain=plain, disks=named, like=like)
     try:
         for pool in prepare_m2(host, machine, folder=folder):
             _install_images(host, f"{pool.mountpoint}/install")

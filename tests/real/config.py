@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
+
+from sledsaga.hosts.linux.image import shipped
 
 PRODUCTION = Path(__file__).parents[3] / "shared" / "data" / "omicron-sled-config-v14.json"
 SPACE = UUID("7f1d7cf0-0d0f-4a7e-8b0f-3f3c4b0e2a11")
@@ -14,6 +17,8 @@ NET = "fd00:1122:3344:103::"
 GIB = 2**30
 DISKS = 10
 PREFIX = {"internal_ntp": "ntp"}
+TRACKING = "7F7F0101,,1,0,0,0,0,0,0,0,0,0,0,Normal"
+"""What chrony says of a clock that follows its source."""
 
 
 def steady(what: str) -> str:
@@ -21,30 +26,46 @@ def steady(what: str) -> str:
     return str(UUID(bytes=uuid5(SPACE, what).bytes, version=4))
 
 
-def document(image_sha256: str, *, disks: int = DISKS, generation: int = 1) -> dict[str, Any]:
-    """Return a config whose zones are all made from one artifact.
+def images() -> dict[str, bytes]:
+    """Return what zones of the config are made from, by name: `any`, and `ntp` whose clock is in step."""
+    responder = shipped("responder")
+    in_step = json.loads(responder) | {"name": "ntp", "time": ["/usr/bin/echo", TRACKING]}
+    return {"any": responder, "ntp": json.dumps(in_step).encode()}
+
+
+def artifacts() -> dict[str, bytes]:
+    """Return the same by sha256, as artifacts are stored."""
+    return {hashlib.sha256(data).hexdigest(): data for data in images().values()}
+
+
+def _source(kind: str) -> dict[str, str]:
+    data = images()["ntp" if kind == "internal_ntp" else "any"]
+    return {"type": "artifact", "hash": hashlib.sha256(data).hexdigest()}
+
+
+def document(*, disks: int = DISKS, generation: int = 1) -> dict[str, Any]:
+    """Return a config whose zones run a tiny real service.
 
     Each disk has a crucible zone with its data; the first disk has DNS, Nexus and NTP besides. In a later
     generation the last disk's zone is gone.
     """
     zones = [*_zones(disks if generation == 1 else disks - 1)]
-    source = {"type": "artifact", "hash": image_sha256}
     datasets = [*_datasets(disks, zones)]
     return {
         "generation": generation,
         "disks": {one["id"]: one for one in map(_disk, range(disks))},
         "datasets": {one["id"]: one for one in datasets},
-        "zones": {zone["id"]: zone | {"image_source": source} for zone in zones},
+        "zones": {zone["id"]: zone for zone in zones},
     }
 
 
-def production(image_sha256: str) -> dict[str, Any] | None:
-    """Return the real document with this artifact for each zone, or None when it is not at hand."""
+def production() -> dict[str, Any] | None:
+    """Return the real document with the same artifacts, or None when it is not at hand."""
     if not PRODUCTION.exists():
         return None
     found: dict[str, Any] = json.loads(PRODUCTION.read_text())
     for zone in found["zones"].values():
-        zone["image_source"] = {"type": "artifact", "hash": image_sha256}
+        zone["image_source"] = _source(zone["zone_type"]["type"])
     return found
 
 
@@ -72,6 +93,7 @@ def _zone(kind: str, number: int, own: dict[str, Any]) -> dict[str, Any]:
         "id": steady(f"{kind} {number}"),
         "filesystem_pool": _pool(number),
         "zone_type": {"type": kind, **own},
+        "image_source": _source(kind),
     }
 
 

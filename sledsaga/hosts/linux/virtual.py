@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sledsaga.errors import ForeignObject, HostError
+from sledsaga.hosts import files
 from sledsaga.hosts.answer import require
 from sledsaga.hosts.disks import Disk
 from sledsaga.hosts.host import Host
@@ -70,7 +71,7 @@ def make_virtual(
         with Path(disk.path).open("xb") as stream:
             stream.truncate(size_bytes)
     machine = replace(like or Machine(), disks=made, is_plain_allowed=plain)
-    (folder / DOCUMENT).write_bytes(machine_document(machine))
+    files.write(folder / DOCUMENT, machine_document(machine), 0o644)
     return machine
 
 
@@ -122,7 +123,7 @@ def _m2_dataset(pool: PoolName, name: str, settings: dict[str, str], *, size: in
 def _make_secret(host: Host, folder: Path | None) -> None:
     data = secrets_document(Secrets("virtual rack", {0: random.token_bytes(KEY_BYTES)}))
     if folder is not None:
-        (folder / SECRET_MADE).write_text(hashlib.sha256(data).hexdigest())
+        files.write(folder / SECRET_MADE, hashlib.sha256(data).hexdigest().encode(), 0o600)
     host.make_dir(str(Path(SECRET_FILE).parent), mode=0o700)
     host.write_file(SECRET_FILE, data, mode=0o600)
 
