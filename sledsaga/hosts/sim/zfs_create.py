@@ -110,6 +110,7 @@ def make_parents(call: Call, name: str) -> str:
         raise Refusal(f"cannot create '{name}': no such pool '{pool}'")
     for each in reversed(lineage(name)[1:]):
         if call.tx.get(Dataset, each) is None:
+            check_name(each, f"cannot create '{each}'", modifying=True, snapshots=False)
             check_parent(call, each)
             call.tx.put(each, fresh(call, "filesystem", {}))
             reply = _mounted(call, each)

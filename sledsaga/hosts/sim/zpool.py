@@ -141,6 +141,11 @@ def zpool_import(call: Call, args: list[str]) -> Reply:
         return Reply(0 if offers else 1, offers)
     wanted = opts.operands[0] if opts.operands else ""
     if call.tx.get(Pool, wanted) is not None:
+        if any(each.name == wanted for each in call.tx.under(Exported).values()):
+            raise Refusal(
+                f"cannot import '{wanted}': a pool with that name already exists\n"
+                "use the form 'zpool import <pool | id> <newpool>' to give it a new name"
+            )
         raise Refusal(
             f"cannot import '{wanted}': a pool with that name is already created/imported,\n"
             "and no additional pools with that name were found"

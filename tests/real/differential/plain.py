@@ -28,7 +28,7 @@ WORDINGS: Final[dict[str, str]] = {
     "[what is missing]": r"missing (arguments|property=value argument(\(s\))?|dataset name(\(s\))?|"
     r"value in property=value argument|dataset argument|path argument)$",
     "[busy]": r"Device busy|target is busy|Device or resource busy",
-    "umount": r"umount\((8|1M)\)",
+    "mount(8)": r"mount\((8|1M)\)",
     "\t0\t[default]": r"\t0\t(default|local)",
     "": r"\nuse 'zfs inherit -S \w+' to revert to received value",
 }
