@@ -172,7 +172,7 @@ def _device(number: int) -> str:
 
 def _wipe() -> None:
     for pool in sh("zpool", "list", "-H", "-o", "name").split():
-        sh("zpool", "destroy", "-f", pool)
+        _destroy(pool)
     for number in range(len(VARIANTS)):
         with Path(_device(number)).open("r+b") as device:
             size = device.seek(0, os.SEEK_END)
@@ -182,3 +182,11 @@ def _wipe() -> None:
             os.fsync(device.fileno())
     for folder in MINE:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _destroy(pool: str) -> None:
+    """Destroy a pool; a log on it is let go of a moment after its engine was closed."""
+    ends_at = time.monotonic() + SOON_S / 4
+    while subprocess.run(("zpool", "destroy", "-f", pool), capture_output=True, check=False).returncode != 0:
+        assert time.monotonic() < ends_at, f"{pool} stays busy"
+        time.sleep(0.1)

@@ -110,6 +110,7 @@ def test_without_a_record_epochs_are_tried_from_the_latest(crypt: Ground) -> Non
     lock()
     adopt(crypt)
     assert len(crypt.spy.said("zfs", "load-key")) == 3
+    crypt.formatted()
     assert (value(CRYPT, "oxide:epoch"), DATA.read_text(), key_files()) == ("0", "secret", [])
 
 
