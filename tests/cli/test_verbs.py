@@ -259,7 +259,7 @@ def test_a_decision_that_does_not_fit_says_what_does(line: Line) -> None:
         (("list", "--db", "postgres://x"), 2, "--db"),
         (("list", "--db", "."), 2, "is a folder"),
         (("sled", "show"), 1, "sled init"),
-        (("sled", "show", "--sled", "local:"), 2, "--sled"),
+        (("sled", "reboot", "--sled", "local:"), 2, "--sled"),
         (("submit", "two", "-p", "blob=x", "--key", " "), 2, "key"),
     ],
 )

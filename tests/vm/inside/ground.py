@@ -188,5 +188,16 @@ def _destroy(pool: str) -> None:
     """Destroy a pool; a log on it is let go of a moment after its engine was closed."""
     ends_at = time.monotonic() + SOON_S / 4
     while subprocess.run(("zpool", "destroy", "-f", pool), capture_output=True, check=False).returncode != 0:
-        assert time.monotonic() < ends_at, f"{pool} stays busy"
+        assert time.monotonic() < ends_at, f"{pool} stays busy: {_holders()}"
         time.sleep(0.1)
+
+
+def _holders() -> list[str]:
+    """Return who has something open below our pools."""
+    found = subprocess.run(
+        ("find", "/proc", "-maxdepth", "3", "-lname", "/pool/*", "-printf", "%p -> %l\n"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return found.stdout.splitlines()
