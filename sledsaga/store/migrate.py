@@ -124,6 +124,8 @@ def _opened(path: Path, mode: Mode) -> Iterator[Connection]:
     if not path.exists():
         raise LogUnavailable(f"there is no log at {path}: submit a saga, or name another log")
     engine = make_engine(path, mode, foreign_keys=False)  # a table that is copied must not take others along
-    with troubles(path), engine.connect() as connection, connection.begin():
-        yield connection
-    engine.dispose()
+    try:
+        with troubles(path), engine.connect() as connection, connection.begin():
+            yield connection
+    finally:
+        engine.dispose()

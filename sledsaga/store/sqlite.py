@@ -214,8 +214,12 @@ def is_empty(path: Path) -> bool:
         if path.stat().st_size == 0:
             return True
         _undo_half_made(path)
-        with make_engine(path, "ro").connect() as connection:
-            return not _tables(connection)
+        engine = make_engine(path, "ro")
+        try:
+            with engine.connect() as connection:
+                return not _tables(connection)
+        finally:
+            engine.dispose()  # or its connection would stay open in its pool
 
 
 def _undo_half_made(path: Path) -> None:

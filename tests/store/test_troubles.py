@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import resource
 import shutil
@@ -17,11 +19,13 @@ import pytest
 from sledsaga.check.contract.samples import a_saga, saga_id, then
 from sledsaga.core import events as e
 from sledsaga.errors import LogCorrupt, LogUnavailable, NotFound, UsageError
+from sledsaga.store import migrate
 from sledsaga.store.open import log_path, open_store
 from sledsaga.store.sql import SqlStore
 from sledsaga.store.store import Filter
 
 NOBODY = 65534
+OPEN_FILES = Path("/proc/self/fd")
 
 
 @pytest.fixture
@@ -47,11 +51,31 @@ def large(number: int, *, size: int = 200_000) -> e.StepSucceeded:
     return e.StepSucceeded(number, "x" * size)
 
 
+def open_files() -> Iterator[str]:
+    for handle in list(OPEN_FILES.iterdir()):
+        with contextlib.suppress(FileNotFoundError):  # it was the listing's own
+            yield str(handle.readlink())
+
+
 def set_room(store: SqlStore, pages: int) -> None:
     """Let the file have so many pages and no more: to SQLite, the disk is full beyond."""
     assert store._writer is not None
     with store._writer._open().begin() as transaction:
         transaction.connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+
+@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="this system does not say which files are open")
+def test_a_closed_log_is_let_go_of(path: Path) -> None:
+    """When a log that was there is opened, asked and closed, none of its files stays open, garbage or not."""
+    SqlStore(path).close()
+    gc.disable()
+    try:
+        with contextlib.closing(SqlStore(path)) as store:
+            store.list(Filter(), limit=1)
+        migrate.check(path)
+        assert [name for name in open_files() if name.startswith(str(path))] == []
+    finally:
+        gc.enable()
 
 
 def test_a_full_disk_stops_writing_until_there_is_room(store: SqlStore) -> None:
