@@ -19,6 +19,7 @@ SIZE: Final = re.compile(r"([1-9][0-9]*)([KMGT]?)")
 UNITS: Final = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 USUAL_SIZE: Final = "1G"
 IMAGES: Final = {
+    "clickhouse": "clickhouse",
     "cockroachdb": "cockroach",
     "ntp": "chrony",
     "postgresql": "postgresql",

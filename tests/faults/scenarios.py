@@ -11,7 +11,7 @@ from sledsaga.check.kills.ground import Grounds
 from sledsaga.check.subject import Subject
 from sledsaga.core.define import Operation
 from sledsaga.hosts.sim import DiskSpec, SimSled
-from tests.sagas.conftest import HASHES, NAMES, document
+from tests.sagas.conftest import HASHES, NAMES, document, give_secrets
 
 POOL_ID = "11111111-1111-4111-8111-111111111111"
 POOL = f"oxp_{POOL_ID}"
@@ -35,6 +35,8 @@ SCENARIOS: Final[dict[str, tuple[str, dict[str, Any], str]]] = {
     "crdb": ("provision-crdb", CRDB, "formatted"),
     "crdb-on-blank-disk": ("provision-crdb", CRDB | {"disk": DISK}, "blank"),
     "crdb-on-bare-pool": ("provision-crdb", CRDB, "bare"),
+    "clickhouse": ("provision-clickhouse", CRDB, "formatted"),
+    "rotate": ("rotate-keys", {"pools": [POOL], "policy": "all-or-nothing"}, "two epochs"),
     "datasets": ("ensure-datasets", DATASETS, "formatted"),
     "datasets-best-effort": ("ensure-datasets", DATASETS | {"policy": "best-effort"}, "formatted"),
 }
@@ -58,7 +60,7 @@ def subject_of(home: Path, name: str) -> Subject:
 
 
 def sled_of(home: Path, kind: str) -> Path:
-    """Return a sled: its disk blank, with a bare pool, or formatted; or two disks, both blank (wide)."""
+    """Return a sled: its disk blank, bare, formatted, or with new secrets; or two blank ones (wide)."""
     path = home / kind
     if path.exists():
         return path
@@ -68,6 +70,10 @@ def sled_of(home: Path, kind: str) -> Path:
             assert trial.run().state == "succeeded"
             shutil.copytree(trial.sled, path)
         return path
+    if kind == "two epochs":
+        shutil.copytree(sled_of(home, "formatted"), path)
+        give_secrets(path, 0, 1)
+        return path
     if kind == "wide":
         disks = [DiskSpec(DISK["vendor"], DISK["model"], serial) for serial in ("A0", "A1")]
         artifacts = dict.fromkeys(HASHES, b"image")
@@ -76,7 +82,9 @@ def sled_of(home: Path, kind: str) -> Path:
         ).close()
         return path
     disk = DiskSpec(DISK["vendor"], DISK["model"], DISK["serial"], pool=POOL if kind == "bare" else "")
-    SimSled.init_from_disks(path, [disk], images={"cockroachdb": b"image"}).close()
+    SimSled.init_from_disks(
+        path, [disk], images=dict.fromkeys(("cockroachdb", "clickhouse"), b"image")
+    ).close()
     return path
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sagas.provision_clickhouse import OPERATION as CLICKHOUSE
 from sagas.provision_crdb import OPERATION
 from sledsaga.check.room import Room
 from tests.real.conftest import file_disk, run
 from tests.real.rig import Rig, driven, failing, left_overs, wait_until_quiet, why
+from tests.tiers import skip_tier
 
 ZONE = "4f3c1e0a-7d7b-4c8e-9a55-0d2f6b1c9e31"
 POOL = "oxp_6340805e-c5af-418d-8bd1-fc0085667f33"
@@ -108,3 +112,25 @@ def test_an_address_belongs_to_one_zone(rig: Rig) -> None:
     assert view.state == "undone", why(view)
     assert first["address"] in why(view)
     assert [zone["state"] for zone in rig.seen()["zones"]] == ["running"]
+
+
+def test_clickhouse_keeps_what_it_was_told(rig: Rig) -> None:
+    """A real ClickHouse answers from outside its zone; when all of the zone is killed its data are there."""
+    if not Path("/usr/sbin/clickhouse-server").exists():
+        skip_tier("native", "install clickhouse-server")
+    wanted = {name: text for name, text in params(rig).items() if name != "image"}
+    view, _ = driven(rig, wanted, CLICKHOUSE)
+    assert view.state == "succeeded", why(view)
+    asked("CREATE TABLE kept (what String) ENGINE = Log")
+    asked("INSERT INTO kept VALUES ('written before')")
+    for pid in run("ip", "netns", "pids", f"oxz_clickhouse_{ZONE}").split():
+        os.kill(int(pid), signal.SIGKILL)
+    view, _ = driven(rig, wanted, CLICKHOUSE)
+    assert view.state == "succeeded", why(view)
+    assert asked("SELECT what FROM kept") == "written before\n"
+
+
+def asked(query: str) -> str:
+    return run(
+        "curl", "-gsSf", "--max-time", "5", "--data-binary", query, "http://[fd00:1122:3344:101::3]:8123/"
+    )

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from sagas.provision_crdb import _delegable
+from sagas.steps.nodes import _delegable
 from sledsaga.check.room import Room
 from sledsaga.errors import CommandFailed, ForeignObject, HostError, HostUnreachable, SledsagaError, Transient
 from sledsaga.hosts.host import Completed, HostCommand

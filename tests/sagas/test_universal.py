@@ -23,6 +23,7 @@ SCENARIOS: Final = {
     "format-u2": ("format-u2", "format", "blank"),
     "provision-crdb": ("provision-crdb", "provision", "formatted"),
     "provision-crdb on a blank disk": ("provision-crdb", "provision blank", "blank"),
+    "provision-clickhouse": ("provision-clickhouse", "provision", "formatted"),
     "ensure-datasets": ("ensure-datasets", "ensure", "formatted"),
     "ensure-datasets best-effort": ("ensure-datasets", "ensure best-effort", "formatted"),
     "rotate-keys": ("rotate-keys", "rotate all-or-nothing", "two epochs"),
