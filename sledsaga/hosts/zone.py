@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from sledsaga.errors import ForeignObject
 from sledsaga.hosts.names import LinkName, ZoneName
 
 ZoneState = Literal[
@@ -126,6 +127,36 @@ class Zone:
     path: str
     saga: str | None
     fingerprint: str | None
+
+
+def refuse_untagged(seen: Zone) -> None:
+    """Let a zone pass that some saga made. Raises ForeignObject for any other."""
+    if seen.saga is None:
+        raise ForeignObject(f"zone {seen.name} ({seen.state}) was made by no saga; it was left as it is")
+
+
+def refuse_rebuild(seen: Zone) -> None:
+    """Let a zone pass that may be taken away and built anew. Raises ForeignObject for one that is up."""
+    refuse_untagged(seen)
+    if seen.state in UP:
+        raise ForeignObject(
+            f"zone {seen.name} is {seen.state} with another configuration; retire it before building it anew"
+        )
+
+
+def own(seen: Zone | None, saga: str) -> Zone | None:
+    """Return a zone when it is this saga's, None when there is none. Raises ForeignObject for another's."""
+    if seen is not None and seen.saga != saga:
+        raise ForeignObject(f"zone {seen.name} carries the tag {seen.saga}, not {saga}; it was kept")
+    return seen
+
+
+def as_configured(seen: Zone | None, name: str, fingerprint: str) -> Zone:
+    """Return a zone that has this fingerprint. Raises ForeignObject when it has another, or is not there."""
+    if seen is None or seen.fingerprint != fingerprint:
+        have = "not there" if seen is None else "another configuration"
+        raise ForeignObject(f"zone {name} is {have}, expected the one that this saga configures")
+    return seen
 
 
 class Zones(Protocol):

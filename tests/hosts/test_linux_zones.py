@@ -135,7 +135,7 @@ def test_cockroach_joins_itself() -> None:
 def test_an_image_that_is_not_shipped() -> None:
     """An unknown name is refused with those that there are."""
     with pytest.raises(
-        NotFound, match=r"'oracle' comes .*; there are chrony, cockroach, postgresql, responder"
+        NotFound, match=r"'oracle' comes .*; there are chrony, clickhouse, cockroach, postgresql, responder"
     ):
         shipped("oracle")
     with pytest.raises(NotFound):

@@ -6,12 +6,22 @@ import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sledsaga.errors import ForeignObject, Transient
+from sledsaga.errors import Transient
 from sledsaga.hosts.answer import attempt, failed, lookup, require
 from sledsaga.hosts.host import Host, HostCommand
 from sledsaga.hosts.illumos import zoneadm, zonecfg
 from sledsaga.hosts.illumos.profile import SITE, render_profile
-from sledsaga.hosts.zone import UP, ListedZone, Profile, Zone, ZoneSpec, ZoneState
+from sledsaga.hosts.zone import (
+    ListedZone,
+    Profile,
+    Zone,
+    ZoneSpec,
+    ZoneState,
+    as_configured,
+    own,
+    refuse_rebuild,
+    refuse_untagged,
+)
 
 NO_SUCH_ZONE = ("No such zone configured",)
 """There is no such zone, as zoneadm and zonecfg say it (libzonecfg: zonecfg_strerror)."""
@@ -70,7 +80,7 @@ class IllumosZones:
         if seen is not None:
             if seen.fingerprint == zonecfg.fingerprint(spec):
                 return False
-            _refuse_rebuild(seen)
+            refuse_rebuild(seen)
             self._take_away(seen)
         require(self.host, zonecfg.configure_zone(spec, saga=self.saga))
         return True
@@ -121,7 +131,7 @@ class IllumosZones:
         seen = self.observe(name)
         if seen is None or seen.state not in ("ready", "running"):
             return False
-        _refuse_untagged(seen)
+        refuse_untagged(seen)
         return attempt(self.host, zoneadm.halt_zone(name), NO_SUCH_ZONE)
 
     def uninstall(self, name: str) -> bool:
@@ -143,7 +153,7 @@ class IllumosZones:
         """Take away a zone that any saga made; False when it is gone. Raises ForeignObject for others."""
         seen = self.observe(name)
         if seen is not None:
-            _refuse_untagged(seen)
+            refuse_untagged(seen)
             self._take_away(seen)
         return seen is not None
 
@@ -159,17 +169,10 @@ class IllumosZones:
         )
 
     def _configured(self, spec: ZoneSpec) -> Zone:
-        seen = self.observe(spec.name)
-        if seen is None or seen.fingerprint != zonecfg.fingerprint(spec):
-            have = "not there" if seen is None else "another configuration"
-            raise ForeignObject(f"zone {spec.name} is {have}, expected the one that this saga configures")
-        return seen
+        return as_configured(self.observe(spec.name), spec.name, zonecfg.fingerprint(spec))
 
     def _mine(self, name: str) -> Zone | None:
-        seen = self.observe(name)
-        if seen is not None and seen.saga != self.saga:
-            raise ForeignObject(f"zone {name} carries the tag {seen.saga}, not {self.saga}; it was kept")
-        return seen
+        return own(self.observe(name), self.saga)
 
     def _take_away(self, seen: Zone, *, but: Callable[[str], HostCommand] | None = None) -> None:
         acts = REMOVAL[seen.state]
@@ -178,16 +181,3 @@ class IllumosZones:
         for act in acts:
             if act is not but:
                 attempt(self.host, act(seen.name), NO_SUCH_ZONE)
-
-
-def _refuse_untagged(seen: Zone) -> None:
-    if seen.saga is None:
-        raise ForeignObject(f"zone {seen.name} ({seen.state}) was made by no saga; it was left as it is")
-
-
-def _refuse_rebuild(seen: Zone) -> None:
-    _refuse_untagged(seen)
-    if seen.state in UP:
-        raise ForeignObject(
-            f"zone {seen.name} is {seen.state} with another configuration; retire it before building it anew"
-        )

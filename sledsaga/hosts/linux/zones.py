@@ -27,7 +27,19 @@ from sledsaga.hosts.linux.profiles import render_profile
 from sledsaga.hosts.linux.records import Records, ZoneDocument
 from sledsaga.hosts.linux.roots import PROFILE, Roots
 from sledsaga.hosts.linux.runtime import Container, Status
-from sledsaga.hosts.zone import STORE, UP, ListedZone, Profile, Zone, ZoneSpec, ZoneState
+from sledsaga.hosts.zone import (
+    STORE,
+    UP,
+    ListedZone,
+    Profile,
+    Zone,
+    ZoneSpec,
+    ZoneState,
+    as_configured,
+    own,
+    refuse_rebuild,
+    refuse_untagged,
+)
 
 BRAND: Final = "oci"
 UP_AS: Final[Mapping[Status, ZoneState]] = {
@@ -91,7 +103,7 @@ class OciZones:
         if seen is not None:
             if seen.fingerprint == records.fingerprint(spec):
                 return False
-            _refuse_rebuild(seen)
+            refuse_rebuild(seen)
             self._take_away(seen)
         self._records.write(ZoneDocument(self.saga, records.fingerprint(spec), spec))
         return True
@@ -155,7 +167,7 @@ class OciZones:
         seen = self.observe(name)
         if seen is None or (seen.saga is None and seen.state not in UP):
             return False
-        _refuse_untagged(seen)
+        refuse_untagged(seen)
         self._halt(seen)
         return seen.state in UP
 
@@ -178,7 +190,7 @@ class OciZones:
         """Take away a zone that any saga made; False when it is gone. Raises ForeignObject for others."""
         seen = self.observe(name)
         if seen is not None:
-            _refuse_untagged(seen)
+            refuse_untagged(seen)
             self._take_away(seen)
         return seen is not None
 
@@ -211,17 +223,10 @@ class OciZones:
         return found
 
     def _configured(self, spec: ZoneSpec) -> Zone:
-        seen = self.observe(spec.name)
-        if seen is None or seen.fingerprint != records.fingerprint(spec):
-            have = "not there" if seen is None else "another configuration"
-            raise ForeignObject(f"zone {spec.name} is {have}, expected the one that this saga configures")
-        return seen
+        return as_configured(self.observe(spec.name), spec.name, records.fingerprint(spec))
 
     def _mine(self, name: str) -> Zone | None:
-        seen = self.observe(name)
-        if seen is not None and seen.saga != self.saga:
-            raise ForeignObject(f"zone {name} carries the tag {seen.saga}, not {self.saga}; it was kept")
-        return seen
+        return own(self.observe(name), self.saga)
 
     def _boot(self, name: str, *, is_created: bool) -> None:
         if not is_created:
@@ -260,16 +265,3 @@ class OciZones:
 def _unknown(name: str, container: Container) -> Zone:
     """Show a container that no document tells of; it is nobody's to touch."""
     return Zone(name, UP_AS.get(container.status, "down"), "", saga=None, fingerprint=None)
-
-
-def _refuse_untagged(seen: Zone) -> None:
-    if seen.saga is None:
-        raise ForeignObject(f"zone {seen.name} ({seen.state}) was made by no saga; it was left as it is")
-
-
-def _refuse_rebuild(seen: Zone) -> None:
-    _refuse_untagged(seen)
-    if seen.state in UP:
-        raise ForeignObject(
-            f"zone {seen.name} is {seen.state} with another configuration; retire it before building it anew"
-        )
