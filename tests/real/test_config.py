@@ -96,9 +96,8 @@ def _survives(rig: Rig, document: dict[str, Any], *, seed: int, kills: int) -> N
     came = 0
     for number in range(kills):
         came += rig.killed(dice.uniform(0.7, LATEST_S if number else FIRST_S), *line)
-        line = ["recover"]
     assert came, "no kill came"
-    rig.run("recover")
+    rig.run(*line)
     saga = rig.saga()
     assert saga["state"] == "succeeded", [step for step in saga["steps"] if step.get("error")]
     killed = rig.seen()
