@@ -16,6 +16,8 @@ from sledsaga.engine.crashpoints import COMMANDS
 from sledsaga.hosts.sim import SimSled
 from tests.faults.scenarios import APPLY, SCENARIOS
 
+SOME = {APPLY: 12, "clickhouse": 8}
+"""One point in how many is tried: of many points, and of a node, whose steps are those of `crdb`."""
 EVERY_TIME = {"format": 1, "crdb-on-blank-disk": 4, "datasets-best-effort": 1}
 """Which point in how many is tried by each run of the tests; the campaign tries all."""
 SINGLE = tuple(name for name in CHECKS if not name.startswith((TWICE, RANDOM)))
@@ -67,7 +69,7 @@ def test_every_change_is_a_point(
 def test_the_whole_matrix(subjects: Callable[[str], Subject], name: str, way: str) -> None:
     """The same for every scenario and row, and on the way forward of sagas that fail in the end."""
     only = [check for check in CHECKS if check.endswith(UNWINDING) == bool(way) and "calls" not in check]
-    extent = Extent(every=12 if name == APPLY else 1, moments=25, strict=True, whole=True)
+    extent = Extent(every=SOME.get(name, 1), moments=25, strict=True, whole=True)
     rows = real_kills(subjects(name), only=only, extent=extent)
     for row in rows:
         print(f"{name}: {told(row)}")  # noqa: T201 - the campaign's figures
