@@ -136,7 +136,9 @@ def remove(desk: Desk, *, yes: bool) -> None:
 
     For a sled that `sled init --sled local:DOCUMENT` made. Nothing of it is kept; not reversible.
     """
-    if not yes and desk.terminal.can_ask:
+    if not yes and not desk.terminal.can_ask:
+        raise UsageError("nobody can be asked here, and all data would go: give --yes")
+    if not yes:
         click.confirm(f"remove {desk.settings.sled.value} with all data on it?", abort=True, err=True)
     gone = remove_real(desk)
     if desk.terminal.as_json:

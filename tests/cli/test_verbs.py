@@ -260,6 +260,7 @@ def test_a_decision_that_does_not_fit_says_what_does(line: Line) -> None:
         (("list", "--db", "."), 2, "is a folder"),
         (("sled", "show"), 1, "sled init"),
         (("sled", "reboot", "--sled", "local:"), 2, "--sled"),
+        (("sled", "remove", "--sled", "local:/nowhere/sled.json"), 2, "--yes"),
         (("submit", "two", "-p", "blob=x", "--key", " "), 2, "key"),
     ],
 )

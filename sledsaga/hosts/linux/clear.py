@@ -14,6 +14,7 @@ from sledsaga.hosts.host import Host
 from sledsaga.hosts.linux.links import OWNERS
 from sledsaga.hosts.linux.machine import Machine
 from sledsaga.hosts.names import LinkName, PoolName
+from sledsaga.hosts.owners import Owners
 from sledsaga.hosts.sled import Sled
 
 
@@ -40,8 +41,7 @@ def sweep(host: Host, machine: Machine) -> None:
 
 
 def _clear_links(sled: Sled, sagas: set[str]) -> Iterator[str]:
-    made = [record.rpartition("=")[::2] for record in sled.host.list_dir(OWNERS)]
-    mine = [(key.replace("@", "/"), saga) for key, saga in made if saga in sagas]
+    mine = [(name, saga) for saga in sagas for name in Owners(sled.host, saga, OWNERS).mine()]
     stubs = sled.links.etherstubs()
     for name, saga in sorted(mine, key=lambda row: (_rank(row[0], stubs), row)):
         links = replace(sled, saga=saga).links

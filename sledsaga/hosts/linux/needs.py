@@ -59,7 +59,14 @@ def _zfs(host: Host, machine: Machine) -> Iterator[Finding]:
     except HostError as error:
         yield Finding("zfs", "missing", str(error), "install zfs-fuse, or zfsutils-linux with its module")
         return
-    yield Finding("zfs", "ok", zfs.name)
+    can = {
+        "feature flags": zfs.has_features,
+        "exact sizes (list -p)": zfs.has_exact_sizes,
+        "import -N": zfs.has_bare_import,
+    }
+    lacking = ", ".join(what for what, has in can.items() if not has)
+    yield Finding("zfs", "note" if lacking else "ok", zfs.name + (f"; it lacks {lacking}" if lacking else ""))
+    yield Finding("compressions", "ok", ", ".join(zfs.compressions))
     if zfs.has_encryption:
         yield Finding("encryption", "ok", "this ZFS encrypts")
     elif machine.is_plain_allowed:

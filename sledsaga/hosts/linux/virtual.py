@@ -67,11 +67,12 @@ def make_virtual(
         raise ForeignObject(f"{folder} is not an empty folder; a virtual sled is made in one of its own")
     folder.mkdir(parents=True, exist_ok=True)
     made = tuple(_all_disks(folder.resolve(), u2, m2, disks))
+    machine = replace(like or Machine(), disks=made, is_plain_allowed=plain)
+    # The document comes first: whoever is killed between it and the disks can still remove them.
+    files.write(folder / DOCUMENT, machine_document(machine), 0o644)
     for disk in made:
         with Path(disk.path).open("xb") as stream:
             stream.truncate(size_bytes)
-    machine = replace(like or Machine(), disks=made, is_plain_allowed=plain)
-    files.write(folder / DOCUMENT, machine_document(machine), 0o644)
     return machine
 
 
