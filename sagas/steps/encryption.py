@@ -50,7 +50,7 @@ def ensure(sled: Sled, wanted: PoolWanted, disk: FoundDisk, before: Looked) -> C
             sled.datasets.ensure(_spec(sled, wanted.name, disk.identity, epoch=epoch))
         return Crypt(name=name, epoch=epoch)
     if seen.is_key_loaded is False:
-        _load(sled, seen, disk.identity)
+        load(sled, seen, disk.identity)
     sled.datasets.ensure(_spec(sled, wanted.name, disk.identity, epoch=seen.epoch or 0))
     return Crypt(name=name, epoch=seen.epoch)
 
@@ -84,8 +84,11 @@ def _spec(sled: Sled, pool: PoolName, disk: DiskIdentity, *, epoch: int) -> Data
     return DatasetSpec(crypt_name(pool), f"{pool.mountpoint}/crypt", encryption=key)
 
 
-def _load(sled: Sled, seen: Dataset, disk: DiskIdentity) -> None:
-    """Load the key of the epoch that is recorded; without a record, try each from the latest down."""
+def load(sled: Sled, seen: Dataset, disk: DiskIdentity) -> None:
+    """Load the key of the epoch that is recorded; without a record, try each from the latest down.
+
+    Raises HostError when none fits, NotFound when the secret of the recorded epoch is gone, Transient.
+    """
     epochs = trial_epochs(seen.epoch, sled.keys.epochs())
     for epoch in epochs:
         with sled.keys.file(disk, epoch=epoch):

@@ -1,7 +1,8 @@
 """Keys of encrypted pools: look which epoch each is of, change it, tell how it went.
 
 - A pool is named, never a disk: the disk is found by its label, so no pool gets the key of another disk.
-- The key is changed under a dataset whose present key is loaded; its data stays readable throughout.
+- The key is changed under a dataset whose present key is loaded; its data stays readable throughout. A reboot
+  in the middle unloads it: then it is loaded again, by the key that fits.
 - The new key is tried (`load-key -n`) before its file is erased. Undo changes back to the key of the epoch
   from before, for which the secret of that epoch must still be there; else it fails, and the new key stays.
 """
@@ -12,7 +13,7 @@ from collections import Counter
 from typing import Literal
 
 from sagas.steps import pools
-from sagas.steps.encryption import crypt_name
+from sagas.steps.encryption import crypt_name, load
 from sagas.steps.patience import KEY_TRIES, patient
 from sagas.steps.pools import PoolWanted
 from sledsaga.core.define import Absent, Conflicting, Model, Present, Probe
@@ -62,7 +63,9 @@ def look(sled: Sled, pool: PoolName) -> KeySeen:
     """Find the disk of a pool and the epoch of its key. Raises HostError when its key cannot be changed."""
     name = crypt_name(pool)
     disk = pools.find(sled=sled, wanted=PoolWanted(name=pool)).identity
-    seen = _opened(sled, name)
+    seen = _there(sled, name)
+    if not seen.is_key_loaded:
+        raise HostError(f"the key of {name} is not loaded, and only then can it change: run format-u2 first")
     return KeySeen(pool=pool, disk=disk, epoch=_epoch_of(sled, seen, disk))
 
 
@@ -83,7 +86,7 @@ def change(sled: Sled, before: KeySeen, target: int) -> KeyItem:
     assert before.disk is not None, f"{before.pool} was looked at"
     name = crypt_name(before.pool)
     sled.keys.erase_left(before.disk)
-    if _opened(sled, name).epoch != target:
+    if _opened(sled, name, before.disk).epoch != target:
         with sled.keys.file(before.disk, epoch=target):
             sled.datasets.change_key(name, epoch=target)
             if not sled.datasets.fits_key(name):
@@ -111,7 +114,8 @@ def undo_change(sled: Sled, before: KeySeen) -> None:
         return
     name = crypt_name(before.pool)
     sled.keys.erase_left(before.disk)
-    if _opened(sled, name).epoch != before.epoch:
+    if _there(sled, name).epoch != before.epoch:
+        _opened(sled, name, before.disk)
         with sled.keys.file(before.disk, epoch=before.epoch):
             sled.datasets.change_key(name, epoch=before.epoch)
 
@@ -132,16 +136,23 @@ def report(items: list[KeyItem]) -> KeyReport:
     return KeyReport(items=items, counts=dict(sorted(counts.items())))
 
 
-def _opened(sled: Sled, name: str) -> Dataset:
-    """Return the encryption root. Raises HostError when it is not there, or its key is not loaded."""
+def _there(sled: Sled, name: str) -> Dataset:
+    """Return the encryption root. Raises HostError when it is not there, or is none."""
     seen = sled.datasets.observe(name)
     if seen is None:
         raise HostError(f"{name} is not there: import its pool, or make it ready with format-u2")
     if seen.is_key_loaded is None:
         raise HostError(f"{name} is not encrypted, so it has no key to change")
-    if not seen.is_key_loaded:
-        raise HostError(f"the key of {name} is not loaded, and only then can it change: run format-u2 first")
     return seen
+
+
+def _opened(sled: Sled, name: str, disk: DiskIdentity) -> Dataset:
+    """Return the encryption root with its key loaded, also after a reboot that has unloaded it."""
+    seen = _there(sled, name)
+    if seen.is_key_loaded:
+        return seen
+    load(sled, seen, disk)
+    return _there(sled, name)
 
 
 def _epoch_of(sled: Sled, seen: Dataset, disk: DiskIdentity) -> int:

@@ -68,7 +68,7 @@ def walk(ground: Ground, *, step: int, unwinds: bool = False) -> None:
     assert number > 1 + step
 
 
-@pytest.mark.parametrize("name", ["format", "crdb-on-blank-disk", "datasets"])
+@pytest.mark.parametrize("name", ["format", "crdb-on-blank-disk", "datasets", "rotate"])
 def test_a_reboot_in_the_middle(ground_of: Grounding, name: str) -> None:
     """After a reboot in its middle a saga succeeds or is undone, and the sled is as if rebooted then."""
     with ground_of(name) as ground:
