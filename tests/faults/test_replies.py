@@ -34,7 +34,7 @@ SOON_S = 60.0
 STEP_S = 0.3
 """Time for a step here, so that one that hangs is given up soon; each needs some milliseconds."""
 SAGA = "0197a000-0000-7000-8000-000000000001"
-QUICK, SLOW = ("error", "reply_lost"), ("hang", "hang_after")
+QUICK, SLOW = ("error", "error_after", "reply_lost"), ("hang", "hang_after")
 TRIED = [
     *((name, action) for name in SCENARIOS for action in QUICK),
     *(("crdb-on-blank-disk", one) for one in SLOW),

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 
 import pytest
 
-from sledsaga.errors import CommandFailed, HostError
+from sledsaga.errors import CommandFailed, HostError, HostUnreachable
 from sledsaga.hosts.host import Completed, FileStat, HostCommand
 from sledsaga.hosts.keys import KEY_DIR
+from sledsaga.hosts.link import VnicSpec
 from sledsaga.hosts.names import DiskIdentity, LinkName
-from sledsaga.hosts.sim import SimHost, SimSled
+from sledsaga.hosts.sim import Fault, SimHost, SimSled
 from sledsaga.hosts.sled import Sled
 
 Run = Callable[..., Completed]
-STUB = LinkName("underlay_stub0")
+STUB, VNIC = LinkName("underlay_stub0"), LinkName("oxControlService0")
+ADDRESS = f"{VNIC}/omicron6"
 OWNERS = "/var/run/sledsaga/owners"
 DISK = DiskIdentity("1b96", "WUS4", "A0")
 
@@ -85,6 +87,46 @@ def test_a_link_goes_with_its_last_record(sled: SimSled) -> None:
     assert other.ensure_etherstub(STUB)
     other.delete_etherstub(STUB)
     assert (one.etherstubs(), sled.host.list_dir(OWNERS)) == (frozenset(), ())
+
+
+@pytest.mark.parametrize("action", ["error_after", "reply_lost"])
+@pytest.mark.parametrize(
+    "line", ["dladm create-etherstub", "dladm create-vnic", "ipadm create-if", "ipadm create-addr"]
+)
+def test_a_link_that_was_made_all_the_same(sled: SimSled, line: str, action: str) -> None:
+    """When a create says no, or nothing, yet did it, what it made is known for this saga's, and is undone."""
+    before, links = sled.describe(), Sled(sled.host, "s1", no_pause).links
+
+    def have() -> list[str | None]:
+        links.ensure_etherstub(STUB)
+        links.ensure_vnic(VnicSpec(VNIC, STUB, 9000))
+        links.ensure_address(ADDRESS, "fd00::5/64")
+        return [links.owner(name) for name in (STUB, VNIC, f"{VNIC}/interface", ADDRESS)]
+
+    sled.inject(Fault(action, tuple(line.split())))
+    if action == "reply_lost":
+        with pytest.raises(HostUnreachable):
+            have()
+    assert have() == ["s1"] * 4
+    links.delete_address(ADDRESS)
+    links.delete_vnic(VNIC)
+    links.delete_etherstub(STUB)
+    assert (sled.describe(), sled.host.list_dir(OWNERS)) == (before, ())
+
+
+def test_a_link_that_was_not_made_has_no_record(sled: SimSled) -> None:
+    """A create that failed and did nothing leaves no record; while nobody can look, the record stays."""
+    links = Sled(sled.host, "s1", no_pause).links
+    sled.inject(Fault("error", ("dladm", "create-etherstub"), text="dladm: permission denied"))
+    with pytest.raises(CommandFailed, match="permission denied"):
+        links.ensure_etherstub(STUB)
+    assert links.owner(STUB) is None
+    sled.inject(Fault("error_after", ("dladm", "create-etherstub")))
+    sled.inject(Fault("error", ("dladm", "show-etherstub"), nth=2))
+    with pytest.raises(CommandFailed, match="show-etherstub"):
+        links.ensure_etherstub(STUB)
+    assert links.owner(STUB) == "s1"
+    assert links.delete_etherstub(STUB)
 
 
 def test_a_folder_under_anothers_mount_is_let_be(sled: SimSled, pool: Run) -> None:

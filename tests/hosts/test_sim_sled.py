@@ -135,6 +135,17 @@ def test_a_lost_reply_is_of_a_command_that_was_done(pool: Run, sled: SimSled) ->
     sled.inject(Fault("error", ("write_file",), text="disk full"))
     with pytest.raises(HostError, match="disk full"):
         sled.host.write_file("/p/g", b"x")
+    assert sled.host.read_file("/p/g") is None
+
+
+def test_a_no_of_what_was_done(pool: Run, sled: SimSled) -> None:
+    """A command, or a change of a file, can say that it failed although it was done."""
+    sled.inject(Fault("error_after", ("zfs", "create"), code=2, text="no\n"))
+    assert (pool("zfs create p/a").code, pool("zfs list -Ho name p/a").code) == (2, 0)
+    sled.inject(Fault("error_after", ("write_file",), text="disk full"))
+    with pytest.raises(HostError, match="disk full"):
+        sled.host.write_file("/p/h", b"x")
+    assert sled.host.read_file("/p/h") == b"x"
 
 
 def test_a_hang_ends_at_the_timeout_or_the_cancel(pool: Run, sled: SimSled) -> None:

@@ -1,6 +1,7 @@
 """Links of illumos: the rules of `hosts.link`, by dladm and ipadm.
 
-A busy link is tried a few times, then Transient: zones let go of their links late.
+- A busy link is tried a few times, then Transient: zones let go of their links late.
+- After a create that failed the driver looks: what was made all the same is this saga's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sledsaga.errors import CommandFailed, ForeignObject, Transient
+from sledsaga.errors import ForeignObject, Transient
 from sledsaga.hosts.answer import Pause, attempt, failed, lookup, require, says
 from sledsaga.hosts.host import Host, HostCommand
 from sledsaga.hosts.illumos import network
@@ -24,6 +25,8 @@ BUSY = ("link busy",)
 """Something holds the link: a zone, or an IP interface (libdladm: dladm_status2str)."""
 BUSY_TRIES = 3
 BUSY_PAUSE_S = 1.0
+EXISTS = ("object already exists", "Interface already exists")
+"""Somebody else made it first (libdladm: dladm_status2str; libipadm: ipadm_status2str)."""
 NO_LINK = ("object not found", "invalid link name")
 """There is no such link (libdladm: dladm_status2str; dladm(8), which names what it could not find)."""
 NO_ADDRESS = ("Object not found", "Address object not found")
@@ -60,14 +63,14 @@ class DladmLinks:
     def ensure_etherstub(self, name: LinkName) -> bool:
         """Make an etherstub be there; True when this saga made it."""
         if name not in self.etherstubs():
-            self._make(name, network.create_etherstub(name))
+            self._make(name, network.create_etherstub(name), lambda: name in self.etherstubs())
         return self.owner(name) == self.saga
 
     def ensure_vnic(self, spec: VnicSpec) -> bool:
         """Make a VNIC be there, over the right link; True when this saga made it. Raises ForeignObject."""
         seen = self.vnics().get(spec.name)
         if seen is None:
-            self._make(spec.name, network.create_vnic(spec))
+            self._make(spec.name, network.create_vnic(spec), lambda: spec.name in self.vnics())
         elif seen.over != spec.over:
             raise ForeignObject(
                 f"{spec.name} is over {seen.over}, expected {spec.over}; it was left as it is"
@@ -89,7 +92,7 @@ class DladmLinks:
             seen = None
         if seen is None:
             self._ensure_interface(LinkName(name.partition("/")[0]))
-            self._make(name, network.create_address(name, wanted))
+            self._make(name, network.create_address(name, wanted), lambda: name in self._addresses())
         return self.owner(name) == self.saga
 
     def delete_etherstub(self, name: LinkName) -> bool:
@@ -107,8 +110,7 @@ class DladmLinks:
         """
         was_there = self._delete(name, network.delete_address, is_there=self.address(name) is not None)
         link = LinkName(name.partition("/")[0])
-        others = network.parse_links(require(self.host, network.list_addresses()))
-        is_last = not any(other.startswith(f"{link}/") for other in others)
+        is_last = not any(other.startswith(f"{link}/") for other in self._addresses())
         if is_last and self.owner(_interface(link)) == self.saga:
             if self._owners.is_only_mine(_interface(link)):
                 attempt(self.host, network.delete_interface(link), NO_INTERFACE)
@@ -119,17 +121,23 @@ class DladmLinks:
     def _owners(self) -> Owners:
         return Owners(self.host, self.saga, OWNERS)
 
-    def _ensure_interface(self, link: LinkName) -> None:
-        if lookup(self.host, network.show_interface(link), NO_INTERFACE) is None:
-            self._make(_interface(link), network.create_interface(link))
+    def _addresses(self) -> frozenset[str]:
+        return network.parse_links(require(self.host, network.list_addresses()))
 
-    def _make(self, name: str, command: HostCommand) -> None:
+    def _ensure_interface(self, link: LinkName) -> None:
+        def is_there() -> bool:
+            return lookup(self.host, network.show_interface(link), NO_INTERFACE) is not None
+
+        if not is_there():
+            self._make(_interface(link), network.create_interface(link), is_there)
+
+    def _make(self, name: str, command: HostCommand, is_there: Callable[[], bool]) -> None:
+        """Create what is recorded as this saga's first. A command that failed and yet made it has made it."""
         self._owners.record(name)
-        try:
-            require(self.host, command)
-        except CommandFailed:
+        done = self.host.run(command)
+        if done.code != 0 and (says(done, EXISTS) or not is_there()):
             self._owners.forget(name)
-            raise
+            raise failed(done)
 
     def _delete(self, name: Name, command: Callable[[Name], HostCommand], *, is_there: bool) -> bool:
         if is_there:

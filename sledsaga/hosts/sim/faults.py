@@ -5,6 +5,7 @@ blanks, or by both; file changes are matched too, as `("write_file", PATH)` and 
 `nth` match and the `times - 1` matches after that.
 
     error         not run; the reply is `code` and `text` (for a file change: HostError)
+    error_after   run, then the reply is `code` and `text` (for a file change: HostError)
     hang          not run; no answer until the time is over or the step is cancelled
     hang_after    run, then no answer
     reply_lost    run, then HostUnreachable
@@ -27,7 +28,7 @@ from sledsaga.errors import UsageError
 if TYPE_CHECKING:
     from sledsaga.hosts.sim.state import State, Tx
 
-ACTIONS = ("error", "hang", "hang_after", "reply_lost", "crash_before", "crash_after", "delay")
+ACTIONS = ("error", "error_after", "hang", "hang_after", "reply_lost", "crash_before", "crash_after", "delay")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -94,9 +95,7 @@ class SimHost:
                 self._journal(command, before)
                 return before
         completed = self._timed(command)
-        if fault is not None:
-            _after(fault, command, wait)
-        return completed
+        return completed if fault is None else _after(fault, completed, command, wait)
 
     def read_file(self, path: str) -> bytes | None:
         """Return the bytes of a file, or None when there is no such file."""
@@ -175,10 +174,8 @@ class SimHost:
     def _change(self, verb: str, path: str, act: Callable[[Path], None], *, size: int = 0) -> None:
         argv = (verb, path)
         fault = next(iter(struck(self.state, argv, mutates=True)), None)
-        if fault is not None and fault.action in ("error", "hang"):
-            raise HostError(f"cannot {VERBS[verb]} {path}: {fault.text.strip()}")
-        if fault is not None and fault.action == "crash_before":
-            die()
+        if fault is not None:
+            _before_change(fault, verb, path)
         with told(VERBS[verb], path), self.state.writing() as tx:
             _need_disk(self.tree, tx, path)
             self._need_room(tx, path, size)
@@ -187,12 +184,8 @@ class SimHost:
             act(real)
             if not idle:
                 _note(tx, "file", argv, 0)
-        if fault is not None and fault.action == "crash_after":
-            die()
-        if fault is not None and fault.action in ("reply_lost", "hang_after"):
-            raise HostUnreachable(
-                f"no answer to {verb} {path}: it may have been done; look before doing it again"
-            )
+        if fault is not None:
+            _after_change(fault, verb, path)
 
     def _need_room(self, tx: Tx, path: str, size: int) -> None:
         """Raise OSError when a dataset has no room for this many bytes more."""
@@ -246,7 +239,7 @@ def _before(fault: Fault, command: HostCommand, wait: _Wait) -> Completed | None
     return None
 
 
-def _after(fault: Fault, command: HostCommand, wait: _Wait) -> None:
+def _after(fault: Fault, completed: Completed, command: HostCommand, wait: _Wait) -> Completed:
     if fault.action == "crash_after":
         die()
     if fault.action == "hang_after":
@@ -254,6 +247,25 @@ def _after(fault: Fault, command: HostCommand, wait: _Wait) -> None:
     if fault.action == "reply_lost":
         raise HostUnreachable(
             f"no answer to {command.argv[0]}: it may have run; look before running it again"
+        )
+    return replace(completed, code=fault.code, stdout="", stderr=fault.text)
+
+
+def _before_change(fault: Fault, verb: str, path: str) -> None:
+    if fault.action in ("error", "hang"):
+        raise HostError(f"cannot {VERBS[verb]} {path}: {fault.text.strip()}")
+    if fault.action == "crash_before":
+        die()
+
+
+def _after_change(fault: Fault, verb: str, path: str) -> None:
+    if fault.action == "crash_after":
+        die()
+    if fault.action == "error_after":
+        raise HostError(f"cannot {VERBS[verb]} {path}: {fault.text.strip()}")
+    if fault.action in ("reply_lost", "hang_after"):
+        raise HostUnreachable(
+            f"no answer to {verb} {path}: it may have been done; look before doing it again"
         )
 
 

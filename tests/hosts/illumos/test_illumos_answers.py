@@ -28,6 +28,15 @@ NAME = f"{POOL}/crypt"
 SAID = {
     "a link that is gone": (links.NO_LINK, "dladm: invalid link name 'ox0': object not found"),
     "a link that went meanwhile": (links.NO_LINK, "dladm: vnic deletion failed: object not found"),
+    "a link that another made": (links.EXISTS, "dladm: etherstub creation failed: object already exists"),
+    "an interface that another made": (
+        links.EXISTS,
+        "ipadm: cannot create interface ox0: Interface already exists",
+    ),
+    "an address that another gave": (
+        links.EXISTS,
+        "ipadm: Could not create address: Address object already exists",
+    ),
     "a link in use": (links.BUSY, "dladm: vnic deletion failed: link busy"),
     "an address, since 16677": (links.NO_ADDRESS, "ipadm: Could not get address: Object not found"),
     "an address, before": (links.NO_ADDRESS, "ipadm: Address object not found"),
