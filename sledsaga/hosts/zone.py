@@ -90,6 +90,7 @@ class ZoneSpec:
     """What a zone should be. `image` is what it is installed from, `image_hash` its sha256 in hex.
 
     `brand`, `privileges`, `devices` and `security_flags` are of illumos; a Linux sled has no use for them.
+    `is_autoboot` has the zone boot with its machine, if its links are there by then; a Linux sled refuses it.
     """
 
     name: ZoneName

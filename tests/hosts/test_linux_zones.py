@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -19,6 +19,7 @@ from sledsaga.hosts.linux.machine import Machine
 from sledsaga.hosts.linux.profiles import parse_profile, render_profile
 from sledsaga.hosts.linux.records import ZoneDocument, fingerprint, parse_document, render_document
 from sledsaga.hosts.linux.runtime import Container, Runtime, parse_state
+from sledsaga.hosts.linux.zones import OciZones
 from sledsaga.hosts.names import LinkName, ZoneName
 from sledsaga.hosts.zone import (
     Profile,
@@ -28,6 +29,7 @@ from sledsaga.hosts.zone import (
     ZoneNetwork,
     ZoneSpec,
 )
+from tests.hosts.told import Told
 
 GOLDEN = Path(__file__).with_name("linux_bundle.json")
 LINK = LinkName("oxControl0123456789abcdefn0")
@@ -51,6 +53,10 @@ SPEC = ZoneSpec(
     filesystems=(ZoneFilesystem("/opt/more", "/srv/more", options=("ro",)),),
     security_flags=SecurityFlags(default=("aslr",)),
     profile=PROFILE,
+)
+AUTOBOOT = (
+    "asks for autoboot; a Linux sled boots no zone with the machine: leave it out, and apply again after"
+    " a reboot"
 )
 MINIMAL = {"name": "x", "command": ["/usr/bin/x"], "health": {"run": ["/usr/bin/y"]}}
 
@@ -222,6 +228,24 @@ def test_what_makes_a_zone_what_it_is() -> None:
     )
     assert fingerprint(same) == fingerprint(SPEC)
     assert len({fingerprint(SPEC), *map(fingerprint, others)}) == 1 + len(others)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"is_autoboot": True}, AUTOBOOT),
+        (
+            {"datasets": ("p/a", "p/b")},
+            "has 2 datasets; expected one at most, at /data: leave the others out",
+        ),
+    ],
+)
+def test_what_no_zone_here_can_be(asked: dict[str, Any], said: str) -> None:
+    """What a Linux sled cannot give a zone is refused in one line, before anything is run or written."""
+    zones = OciZones(Told({}), "s1", cast("Any", None), Machine())
+    with pytest.raises(InvalidParams) as refused:
+        zones.configure(replace(SPEC, **asked))
+    assert str(refused.value) == f"zone {SPEC.name} {said}"
 
 
 def test_documents_come_back() -> None:

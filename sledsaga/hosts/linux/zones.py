@@ -5,6 +5,7 @@
   zone is *installed* again.
 - A zone whose service has ended is *installed*, with remains that the next boot clears away.
 - A zone that runs on a mount whose server has gone is *down*; it is booted anew, its mounts too.
+- Nothing boots a zone with its machine, as its links and keys are gone then: who asks for that is refused.
 - A container without a document was made by no saga; it is shown and left as it is.
 - A dataset that a zone has may be unmounted out here while the zone still uses it, as its own mounts keep it.
   So a zone is stopped before anything of it is taken away, and what it had is given back only then.
@@ -94,11 +95,7 @@ class OciZones:
 
         Raises ForeignObject; InvalidParams for what no zone of Linux can be.
         """
-        if len(spec.datasets) > 1:
-            raise InvalidParams(
-                f"zone {spec.name} has {len(spec.datasets)} datasets; it can have one, at {STORE}"
-            )
-        image_words(spec.name, spec.profile)
+        _refuse_impossible(spec)
         seen = self.observe(spec.name)
         if seen is not None:
             if seen.fingerprint == records.fingerprint(spec):
@@ -260,6 +257,21 @@ class OciZones:
         if self._records.names() == (seen.name,):
             self._containers.clear_group()
         self._records.remove(seen.name)
+
+
+def _refuse_impossible(spec: ZoneSpec) -> None:
+    """Let a zone pass that a Linux sled can have. Raises InvalidParams."""
+    if len(spec.datasets) > 1:
+        raise InvalidParams(
+            f"zone {spec.name} has {len(spec.datasets)} datasets; expected one at most, at {STORE}: leave the"
+            " others out"
+        )
+    if spec.is_autoboot:
+        raise InvalidParams(
+            f"zone {spec.name} asks for autoboot; a Linux sled boots no zone with the machine: leave it out,"
+            " and apply again after a reboot"
+        )
+    image_words(spec.name, spec.profile)
 
 
 def _unknown(name: str, container: Container) -> Zone:
