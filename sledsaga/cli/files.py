@@ -77,8 +77,8 @@ def remove_real(desk: Desk) -> list[str]:
     sled = Sled(host, saga="", platform=platform)
     on_disks = {sled.disks.identify(disk.path) for disk in sled.disks.list()}
     pools = tuple(sorted(pool.name for pool in sled.pools.list() if pool.name in on_disks))
-    gone = [*clear_sagas(sled, pools), *(f"pool {name}" for name in pools)]
     machine = read_machine(host, str(folder / DOCUMENT))
+    gone = [*clear_sagas(sled, machine, pools), *(f"pool {name}" for name in pools)]
     left = remove_virtual(host, folder)
     sweep(host, machine)
     return [*gone, f"folder {folder}" if not left else f"files in {folder}, but for {', '.join(left)}"]

@@ -22,12 +22,13 @@ from sledsaga.hosts.host import Completed, FileStat, HostCommand
 from sledsaga.hosts.link import VnicSpec
 from sledsaga.hosts.linux import ip
 from sledsaga.hosts.linux.links import IpLinks
+from sledsaga.hosts.linux.machine import Machine
 from sledsaga.hosts.linux.netns import Netns
 from sledsaga.hosts.local import LocalHost
 from sledsaga.hosts.names import LinkName
 from sledsaga.hosts.zone import ZoneNetwork
 
-HOST = LocalHost()
+HOST, MACHINE = LocalHost(), Machine()
 STUB, LONG_STUB, GZ = LinkName("underlay_stub0"), LinkName("a_long_etherstub_name0"), LinkName("underlay0")
 VNIC, OTHER = LinkName("oxControl0123456789abcdefn0"), LinkName("oxControlfedcba9876543210n0")
 SPEC = VnicSpec(VNIC, STUB, 9000)
@@ -51,7 +52,7 @@ def no_pause(_seconds: float) -> None:
 
 
 def links(saga: str = "s1", host: Any = HOST) -> IpLinks:
-    return IpLinks(host, saga, no_pause)
+    return IpLinks(host, saga, no_pause, MACHINE)
 
 
 def seen(zone: str | None = None) -> dict[str, tuple[Any, ...]]:
@@ -186,11 +187,11 @@ def deaths(act: Callable[[Dying], object]) -> Iterator[int]:
 
 
 def ensure(zone: str = ZONE, network: ZoneNetwork = V6, link: LinkName = VNIC, host: Any = HOST) -> None:
-    Netns(host, "s1").ensure(zone, (link,), network)
+    Netns(host, "s1", MACHINE).ensure(zone, (link,), network)
 
 
 def remove(zone: str = ZONE, link: LinkName = VNIC, host: Any = HOST) -> None:
-    Netns(host, "s1").remove(zone, (link,))
+    Netns(host, "s1", MACHINE).remove(zone, (link,))
 
 
 @contextmanager

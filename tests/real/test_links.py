@@ -26,6 +26,7 @@ from tests.real.linkrig import (
     GZ,
     HOST,
     LONG_STUB,
+    MACHINE,
     OBJECT,
     OTHER,
     RUN,
@@ -81,8 +82,8 @@ def test_a_plan_changes_nothing() -> None:
     with pytest.raises(Mutates):
         planned.ensure_vnic(SPEC)
     with pytest.raises(Mutates):
-        Netns(ReadOnlyHost(HOST), "s1").ensure(ZONE, (VNIC,), V6)
-    Netns(ReadOnlyHost(HOST), "s1").remove(ZONE, (VNIC,))
+        Netns(ReadOnlyHost(HOST), "s1", MACHINE).ensure(ZONE, (VNIC,), V6)
+    Netns(ReadOnlyHost(HOST), "s1", MACHINE).remove(ZONE, (VNIC,))
 
 
 def do_links(host: Dying) -> None:

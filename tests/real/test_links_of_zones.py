@@ -17,6 +17,8 @@ from sledsaga.errors import (
 from sledsaga.hosts.link import VnicSpec
 from sledsaga.hosts.linux import ip
 from sledsaga.hosts.linux.links import IpLinks
+from sledsaga.hosts.linux.machine import Machine
+from sledsaga.hosts.linux.netns import Netns
 from sledsaga.hosts.readonly import ReadOnlyHost
 from sledsaga.hosts.zone import ZoneNetwork
 from tests.real.conftest import run
@@ -27,6 +29,7 @@ from tests.real.linkrig import (
     NEXT,
     OBJECT,
     OTHER,
+    RUN,
     SERVER,
     SPEC,
     STUB,
@@ -40,11 +43,14 @@ from tests.real.linkrig import (
     deaths,
     ensure,
     everything,
+    have,
     have_vnic,
     inside,
     leave_nothing,
+    no_pause,
     remove,
     seen,
+    undo,
 )
 
 pytestmark = pytest.mark.usefixtures("clean")
@@ -223,6 +229,21 @@ def test_a_namespace_with_processes_stays(vnic: IpLinks) -> None:
             remove()
         assert everything() == before
     remove()
+
+
+def test_records_are_where_the_document_says(tmp_path: Path) -> None:
+    """Who made links, namespaces and gateways is written below the document's `run`, and nowhere else."""
+    machine = Machine(run=str(tmp_path))
+    made, networks = IpLinks(HOST, "s1", no_pause, machine), Netns(HOST, "s1", machine)
+    have(made)
+    networks.ensure(ZONE, (VNIC,), V6)
+    assert {path.parent.name for path in tmp_path.rglob("*") if path.is_file()} == {
+        *("gateways", "netns", "owners")
+    }
+    assert [path for path in RUN.rglob("*") if path.is_file()] == []
+    networks.remove(ZONE, (VNIC,))
+    undo(made)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_a_foreign_namespace_is_kept(vnic: IpLinks) -> None:

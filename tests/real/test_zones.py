@@ -16,9 +16,12 @@ import pytest
 
 from sledsaga.check.room import Room
 from sledsaga.errors import CommandFailed, ForeignObject, HostError, Mutates, Transient
+from sledsaga.hosts.linux.clear import clear_sagas, sweep
 from sledsaga.hosts.linux.machine import Runtime
+from sledsaga.hosts.linux.platform import linux
 from sledsaga.hosts.linux.runtime import Container
 from sledsaga.hosts.readonly import ReadOnlyHost
+from sledsaga.hosts.sled import Sled
 from sledsaga.hosts.zone import ServiceProfile, ZoneSpec
 from tests.real.conftest import run
 from tests.real.zone_ground import (
@@ -448,6 +451,20 @@ def test_time_is_served(ground: Ground) -> None:
     with standing(ground, replace(spec, profile=profile)) as spec:
         ground.boot(spec)
         assert ground.services.is_time_in_step(spec.name)
+
+
+def test_a_run_folder_of_its_own(ground: Ground, tmp_path: Path) -> None:
+    """What a reboot ends is kept where the document says, and clearing a sled finds its links by it."""
+    own = replace(ground, machine=replace(ground.machine, run=str(tmp_path)))
+    with standing(own, own.spec(own.image())) as spec:
+        own.boot(spec)
+        assert {path.name for path in tmp_path.iterdir()} == {"gateways", "netns", "owners", "zones"}
+        assert "holders" not in own.left()
+        sled = Sled(own.host, own.saga, platform=linux(own.host, own.machine))
+        gone = [*clear_sagas(sled, own.machine, (own.pool,))]
+        assert gone == [f"zone {spec.name}", f"link {spec.links[0]}"]
+    sweep(own.host, own.machine)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_look_changes_nothing(ground: Ground, spec: ZoneSpec) -> None:

@@ -70,7 +70,7 @@ class Ground:
 
     @property
     def links(self) -> IpLinks:
-        return IpLinks(self.host, self.saga, time.sleep)
+        return IpLinks(self.host, self.saga, time.sleep, self.machine)
 
     @property
     def data(self) -> DatasetName:

@@ -11,14 +11,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from sledsaga.hosts.host import Host
-from sledsaga.hosts.linux.links import OWNERS
+from sledsaga.hosts.linux.links import owners
 from sledsaga.hosts.linux.machine import Machine
 from sledsaga.hosts.names import LinkName, PoolName
-from sledsaga.hosts.owners import Owners
 from sledsaga.hosts.sled import Sled
 
 
-def clear_sagas(sled: Sled, pools: tuple[PoolName, ...]) -> Iterator[str]:
+def clear_sagas(sled: Sled, machine: Machine, pools: tuple[PoolName, ...]) -> Iterator[str]:
     """Take away zones, addresses and links, and yield the name of each. Raises ForeignObject, Transient."""
     names = [name for pool in pools for name in sled.datasets.tree(pool)]
     sagas = {seen.saga for seen in sled.datasets.observe_all(names).values()}
@@ -27,7 +26,7 @@ def clear_sagas(sled: Sled, pools: tuple[PoolName, ...]) -> Iterator[str]:
             sagas.add(zone.saga)
             sled.zones.retire(zone.name)
             yield f"zone {zone.name}"
-    yield from _clear_links(sled, {saga for saga in sagas if saga is not None})
+    yield from _clear_links(sled, machine, {saga for saga in sagas if saga is not None})
 
 
 def sweep(host: Host, machine: Machine) -> None:
@@ -40,8 +39,8 @@ def sweep(host: Host, machine: Machine) -> None:
                 host.remove_dir(path)
 
 
-def _clear_links(sled: Sled, sagas: set[str]) -> Iterator[str]:
-    mine = [(name, saga) for saga in sagas for name in Owners(sled.host, saga, OWNERS).mine()]
+def _clear_links(sled: Sled, machine: Machine, sagas: set[str]) -> Iterator[str]:
+    mine = [(name, saga) for saga in sagas for name in owners(sled.host, saga, machine).mine()]
     stubs = sled.links.etherstubs()
     for name, saga in sorted(mine, key=lambda row: (_rank(row[0], stubs), row)):
         links = replace(sled, saga=saga).links

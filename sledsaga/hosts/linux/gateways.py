@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from sledsaga.hosts.answer import attempt
 from sledsaga.hosts.host import Host
 from sledsaga.hosts.linux import ip
+from sledsaga.hosts.linux.machine import Machine
 from sledsaga.hosts.owners import Owners
 
-GATEWAYS = "/run/sledsaga/gateways"
 MADE, FOUND = "made", "found"
 HAS_ALREADY = ("File exists", "already assigned")
 HAS_NOT = ("Cannot assign requested address", "ddress not found", "Cannot find device")
@@ -27,6 +27,7 @@ class Gateways:
 
     host: Host
     zone: str
+    machine: Machine
 
     def hold(self, bridge: ip.Interface, address: ip.Address) -> None:
         """Have the address on the bridge for as long as this zone is there."""
@@ -54,7 +55,7 @@ class Gateways:
 
     @property
     def _records(self) -> Owners:
-        return Owners(self.host, self.zone, GATEWAYS)
+        return Owners(self.host, self.zone, f"{self.machine.run}/gateways")
 
     def _add(self, name: str) -> None:
         bridge, _, address = name.partition("/")

@@ -81,7 +81,7 @@ class ZoneGround:
         spec = document.spec
         if profile is not None:
             self._refuse_taken(spec.name, profile.network.address)
-            Netns(self.host, self.saga).ensure(spec.name, spec.links, profile.network)
+            self._netns.ensure(spec.name, spec.links, profile.network)
         groups = self._containers.runtime.cgroups
         return bundle.Ground(
             saga=document.saga or "",
@@ -119,7 +119,7 @@ class ZoneGround:
 
     def give_back(self, spec: ZoneSpec) -> None:
         """Take network and data back from a zone of which nothing runs; what was not given is fine."""
-        Netns(self.host, self.saga).remove(spec.name, spec.links)
+        self._netns.remove(spec.name, spec.links)
         for dataset in spec.datasets:
             self.datasets.unmount_from_zone(dataset)
 
@@ -130,6 +130,10 @@ class ZoneGround:
     @property
     def _containers(self) -> Containers:
         return Containers(self.host, self.machine, self.datasets.pause)
+
+    @property
+    def _netns(self) -> Netns:
+        return Netns(self.host, self.saga, self.machine)
 
     def _refuse_taken(self, zone: str, address: str) -> None:
         """Raise ForeignObject when another zone that is up, or the machine, has the address."""

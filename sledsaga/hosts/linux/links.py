@@ -20,10 +20,10 @@ from sledsaga.hosts.answer import Pause, attempt, failed, require, says
 from sledsaga.hosts.host import Host, HostCommand
 from sledsaga.hosts.link import Vnic, VnicSpec
 from sledsaga.hosts.linux import ip
+from sledsaga.hosts.linux.machine import Machine
 from sledsaga.hosts.names import LinkName
 from sledsaga.hosts.owners import Owners
 
-OWNERS = "/run/sledsaga/owners"
 BRIDGE, PAIR = "bridge", "veth"
 LINK_LOCAL = "link-local"
 """What the record of a link-local address object says."""
@@ -41,6 +41,7 @@ class IpLinks:
     host: Host
     saga: str
     pause: Pause
+    machine: Machine
 
     def etherstubs(self) -> frozenset[str]:
         """Return the names of all bridges."""
@@ -146,7 +147,7 @@ class IpLinks:
 
     @property
     def _owners(self) -> Owners:
-        return Owners(self.host, self.saga, OWNERS)
+        return owners(self.host, self.saga, self.machine)
 
     def _look(self) -> dict[str, ip.Interface]:
         return ip.parse_interfaces(require(self.host, ip.show()))
@@ -256,6 +257,11 @@ class IpLinks:
     def _forget(self, name: str) -> None:
         if self.saga in self._owners.of(name):
             self._owners.forget(name)
+
+
+def owners(host: Host, saga: str, machine: Machine) -> Owners:
+    """Return the records of who made links and addresses, as one saga sees them."""
+    return Owners(host, saga, f"{machine.run}/owners")
 
 
 def _interface(name: str) -> str:

@@ -2,7 +2,8 @@
 
 - Which disks are U.2s and which M.2s is a fact of the chassis, so it is written down; `path` is a block
   device or a file. `plain` true says that data may lie unencrypted on a ZFS that cannot encrypt.
-- `state` is a durable folder, for the configurations of zones; `run` a volatile one, for what a reboot ends.
+- `state` is a durable folder, for the configurations of zones; `run` a volatile one, for what a reboot ends:
+  containers, and who made links, networks of zones and gateways. Sleds on one network share one `run`.
   `cgroup` names the group that zones are in; `runtime` is the OCI runtime that runs them.
 - A machine without a document has no disks and the defaults.
 """

@@ -18,11 +18,11 @@ from sledsaga.hosts.answer import attempt, lookup, require
 from sledsaga.hosts.host import Host
 from sledsaga.hosts.linux import ip
 from sledsaga.hosts.linux.gateways import HAS_ALREADY, HAS_NOT, Gateways
+from sledsaga.hosts.linux.machine import Machine
 from sledsaga.hosts.names import LinkName
 from sledsaga.hosts.owners import Owners
 from sledsaga.hosts.zone import ZoneNetwork
 
-NAMESPACES = "/run/sledsaga/netns"
 IS_NAMESPACE = "nsfs"
 NO_FILE = ("No such file or directory",)
 
@@ -33,6 +33,7 @@ class Netns:
 
     host: Host
     saga: str
+    machine: Machine
 
     def ensure(self, zone: str, links: tuple[LinkName, ...], network: ZoneNetwork) -> None:
         """Have the zone's namespace be there, with its links, its address and its route out.
@@ -64,13 +65,16 @@ class Netns:
             attempt(self.host, ip.delete_namespace(zone), NO_FILE)
         elif kind is not None:
             self._remove_stale(zone)
-        Gateways(self.host, zone).release()
+        self._gateways(zone).release()
         for who in self._records.of(zone):
             self._records.forget(zone, who)
 
     @property
     def _records(self) -> Owners:
-        return Owners(self.host, self.saga, NAMESPACES)
+        return Owners(self.host, self.saga, f"{self.machine.run}/netns")
+
+    def _gateways(self, zone: str) -> Gateways:
+        return Gateways(self.host, zone, self.machine)
 
     def _kind(self, zone: str) -> str | None:
         """Return the type of filesystem of the namespace's file, or None when there is none."""
@@ -145,7 +149,7 @@ class Netns:
         outer = _outer(outside, link)
         if outer.master is None or outer.master not in outside:
             raise HostError(f"{link} is in no bridge: have its VNIC made first, then try again")
-        Gateways(self.host, zone).hold(outside[outer.master], ip.with_length(network.gateway))
+        self._gateways(zone).hold(outside[outer.master], ip.with_length(network.gateway))
 
 
 def _outer(outside: ip.Interfaces, link: LinkName) -> ip.Interface:

@@ -21,7 +21,7 @@ def linux(host: Host, machine: Machine) -> Platform:
         return OciZones(host, saga, datasets, machine)
 
     def links(host: Host, saga: str, pause: Pause) -> IpLinks:
-        return IpLinks(host, saga, pause)
+        return IpLinks(host, saga, pause, machine)
 
     return Platform(
         "linux",
