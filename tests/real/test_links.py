@@ -244,11 +244,21 @@ def test_a_foreign_bridge_is_used_and_kept() -> None:
 
 
 def test_a_vnic_in_another_bridge_is_refused(vnic: IpLinks) -> None:
-    """A VNIC that is over another link than wanted is not moved; nor is one made with a VLAN id."""
+    """A VNIC that is over another link than wanted is not moved."""
     with pytest.raises(ForeignObject, match="is over underlay_stub0, expected other0"):
         vnic.ensure_vnic(VnicSpec(VNIC, LinkName("other0"), 9000))
-    with pytest.raises(InvalidParams, match="wants VLAN 7"):
+
+
+def test_a_vlan_is_refused(vnic: IpLinks) -> None:
+    """A VNIC that asks for a VLAN is refused with what to do, before anything is made or recorded."""
+    before = everything()
+    with pytest.raises(InvalidParams) as refused:
         vnic.ensure_vnic(VnicSpec(OTHER, STUB, 9000, vlan=7))
+    assert str(refused.value) == (
+        f"{OTHER} asks for VLAN 7; expected none, as no VNIC of a Linux sled has one: leave it out, and put"
+        " the VNIC over an etherstub of its own"
+    )
+    assert everything() == before
 
 
 @pytest.mark.parametrize(

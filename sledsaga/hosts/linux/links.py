@@ -6,7 +6,7 @@
   names the address that the kernel gives to every link that is up; that one stays until its link goes.
 - Linux deletes a bridge that has ports, and a pair of which one end is in a zone. A driver must not: such a
   link is busy, as it is on illumos. A busy link is looked at a few times, then Transient.
-- No VLAN ids: a VNIC that asks for one is refused.
+- No VLAN ids: a pair carries no tags, and a VNIC that asks for one is refused before anything is made.
 """
 
 from __future__ import annotations
@@ -81,7 +81,10 @@ class IpLinks:
         Raises ForeignObject, InvalidParams for a VLAN id.
         """
         if spec.vlan is not None:
-            raise InvalidParams(f"{spec.name} wants VLAN {spec.vlan}; VNICs of Linux have none: leave it out")
+            raise InvalidParams(
+                f"{spec.name} asks for VLAN {spec.vlan}; expected none, as no VNIC of a Linux sled has one:"
+                " leave it out, and put the VNIC over an etherstub of its own"
+            )
         inner, outer = ip.interface_name(spec.name), ip.outer_name(spec.name)
         seen = self._look()
         if outer not in seen:
