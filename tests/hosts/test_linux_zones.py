@@ -31,6 +31,7 @@ from sledsaga.hosts.zone import (
 )
 from tests.hosts.told import Told
 
+ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).with_name("linux_bundle.json")
 LINK = LinkName("oxControl0123456789abcdefn0")
 ADDRESS = "fd00:1122:3344:101::5"
@@ -127,6 +128,14 @@ def test_shipped_images(name: str) -> None:
     found = image(name)
     assert found.name == name
     assert "{" not in json.dumps([found.command, found.health.run, found.ports])
+
+
+@pytest.mark.parametrize("name", ["chrony", "clickhouse", "postgresql"])
+def test_ci_brings_what_an_image_runs(name: str) -> None:
+    """CI installs the package of each service that Debian has, so no test of its zone is skipped there."""
+    path, package = next(iter(parse_image(shipped(name)).needs.items()))
+    lines = {*(ROOT / ".ci/run").read_text().splitlines()}
+    assert lines & {f"lacks {path} {package}", f"lacks {Path(path).name} {package}"}
 
 
 def test_cockroach_joins_itself() -> None:
