@@ -221,15 +221,14 @@ def open_machine(url: str) -> tuple[Host, Platform]:
 def _this_machine(document: str) -> tuple[Host, Platform]:
     from sledsaga.hosts.local import LocalHost
 
-    host = LocalHost()
     if os.uname().sysname == "SunOS":
         from sledsaga.hosts.illumos.platform import ILLUMOS
 
-        return host, ILLUMOS
+        return LocalHost(), ILLUMOS
     from sledsaga.hosts.linux.machine import read_machine
-    from sledsaga.hosts.linux.platform import linux
+    from sledsaga.hosts.linux.platform import open_linux
 
-    return host, linux(host, read_machine(host, document))
+    return open_linux(read_machine(LocalHost(), document))
 
 
 def look_at_sled(url: str) -> Sled:

@@ -49,18 +49,20 @@ def make_real(
     from sledsaga.hosts.linux.machine import Machine
     from sledsaga.hosts.linux.virtual import make_virtual, prepare_m2, remove_virtual
     from sledsaga.hosts.local import LocalHost
+    from sledsaga.wiring import open_host
 
-    folder, host = document_of(desk).parent, LocalHost()
+    folder = document_of(desk).parent
     named = identities(config)
     size_bytes = _bytes(size or USUAL_SIZE)
     like = Machine(cgroup=f"sledsaga-{hashlib.sha256(bytes(folder)).hexdigest()[:8]}")
     count = disks or len(named)
     machine = make_virtual(folder, u2=count, size_bytes=size_bytes, plain=plain, disks=named, like=like)
     try:
+        host = open_host(desk.settings.sled.value)
         for pool in prepare_m2(host, machine, folder=folder):
             _install_images(host, f"{pool.mountpoint}/install")
     except BaseException:
-        remove_virtual(host, folder)
+        remove_virtual(LocalHost(), folder)
         raise
 
 

@@ -5,6 +5,8 @@
 - On timeout or cancel everything that the command started ends: its process group, and, found through
   /proc, its children and all who carry the mark that it put into their environment, so a change of session
   is no way out.
+- Programs whose changes must not overlap take turns, with those of other processes too; the wait is of the
+  command's time.
 - A command that is not there gives exit code 127, one that may not be run 126, both with a text, as a shell
   would; nothing ran, so this is an answer and not an error of the host.
 """
@@ -12,6 +14,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import select
 import signal
@@ -20,6 +23,7 @@ import tempfile
 import threading
 import time
 import uuid
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -27,11 +31,13 @@ from sledsaga.errors import CommandCancelled, CommandTimedOut
 from sledsaga.hosts import files
 from sledsaga.hosts.files import told
 from sledsaga.hosts.host import Completed, FileStat, HostCommand
+from sledsaga.hosts.turns import Turns
 
 MARK = "SLEDSAGA_COMMAND"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 GLANCE_S = 0.05
 """How often a waiting command looks at its cancel event."""
+RAN, WAITED = "was ended, with all its children", "was not started, for others had their turn"
 KEPT_BYTES = 16 * 2**20
 """More output than this is cut: no tool that we parse says so much."""
 
@@ -39,21 +45,36 @@ KEPT_BYTES = 16 * 2**20
 class LocalHost:
     """Runs commands and keeps files on this machine. Safe to be called from many threads."""
 
+    def __init__(self, turns: Mapping[str, Turns] | None = None) -> None:
+        """Know which programs change the machine only in turns; without `turns` all may at any time."""
+        self._turns = turns or {}
+
     def run(self, command: HostCommand, *, cancel: threading.Event | None = None) -> Completed:
         """Run a process to its end. Raises CommandTimedOut, CommandCancelled: its tree has ended."""
         mark = uuid.uuid4().hex
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        look = functools.partial(_time_left, command, cancel, _end_of(command))
+        with self._turn(command, look) as kept, _file() as out, _file() as err:
             try:
-                process = _start(command, mark, out, err)
+                process = _start(command, mark, (out, err), kept)
             except OSError as error:
                 code = 126 if isinstance(error, PermissionError) else 127
                 return Completed(command.argv, code, "", f"{command.argv[0]}: {error.strerror}\n")
             try:
-                _await(process, command, cancel)
+                _await(process, command, look)
             except BaseException:
                 end_tree(process, mark)
                 raise
             return Completed(command.argv, process.returncode, _text(out), _text(err))
+
+    @contextlib.contextmanager
+    def _turn(self, command: HostCommand, look: Callable[..., float]) -> Iterator[tuple[int, ...]]:
+        """Have the turn of a command that needs one; yield the descriptors that it gets."""
+        turns = self._turns.get(command.argv[0]) if command.mutates else None
+        if turns is None:
+            yield ()
+        else:
+            with turns.taken(functools.partial(look, WAITED)) as handle:
+                yield (handle,)
 
     def read_file(self, path: str) -> bytes | None:
         """Return the bytes of a file, or None when there is no such file."""
@@ -96,35 +117,50 @@ class LocalHost:
             files.remove_dir(Path(path), path)
 
 
-def _start(command: HostCommand, mark: str, out: IO[bytes], err: IO[bytes]) -> subprocess.Popen[bytes]:
+def _file() -> IO[bytes]:
+    return tempfile.TemporaryFile()
+
+
+def _start(
+    command: HostCommand, mark: str, outputs: tuple[IO[bytes], IO[bytes]], kept: tuple[int, ...]
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - argv is built by drivers, and no shell reads it
         command.argv,
         stdin=subprocess.DEVNULL if command.stdin is None else subprocess.PIPE,
-        stdout=out,
-        stderr=err,
+        stdout=outputs[0],
+        stderr=outputs[1],
         env={"LC_ALL": "C", "PATH": os.environ.get("PATH", PATH), "HOME": "/", MARK: mark},
         start_new_session=True,
+        pass_fds=kept,
     )
 
 
-def _await(process: subprocess.Popen[bytes], command: HostCommand, cancel: threading.Event | None) -> None:
-    """Feed stdin and wait in short looks; raise when the time is over or the event is set."""
-    ends_at = None if command.timeout_s is None else time.monotonic() + command.timeout_s
+def _end_of(command: HostCommand) -> float | None:
+    """Return when the time of a command that is started now is over, on time.monotonic()."""
+    return None if command.timeout_s is None else time.monotonic() + command.timeout_s
+
+
+def _time_left(
+    command: HostCommand, cancel: threading.Event | None, ends_at: float | None, how: str = RAN
+) -> float:
+    """Return for how many seconds one may wait before the next look; raise when the waiting is over."""
+    if cancel is not None and cancel.is_set():
+        raise CommandCancelled(f"{command.argv[0]} {how}: its step was cancelled")
+    left = GLANCE_S if ends_at is None else ends_at - time.monotonic()
+    if left <= 0:
+        raise CommandTimedOut(
+            f"{command.argv[0]} {how}, after {command.timeout_s:g} s: "
+            "look at the machine, then retry with more time"
+        )
+    return min(GLANCE_S, left)
+
+
+def _await(process: subprocess.Popen[bytes], command: HostCommand, look: Callable[..., float]) -> None:
+    """Feed stdin and wait in short looks; `look` raises when the time is over or the step is cancelled."""
     if command.stdin is not None:
         threading.Thread(target=_feed, args=(process, command.stdin), daemon=True).start()
-    while True:
-        if cancel is not None and cancel.is_set():
-            raise CommandCancelled(
-                f"{command.argv[0]} was ended, with all its children: its step was cancelled"
-            )
-        left = None if ends_at is None else ends_at - time.monotonic()
-        if left is not None and left <= 0:
-            raise CommandTimedOut(
-                f"{command.argv[0]} was ended, with all its children, after {command.timeout_s:g} s: "
-                "look at the machine, then retry with more time"
-            )
-        if _has_ended(process, GLANCE_S if left is None else min(GLANCE_S, left)):
-            return
+    while not _has_ended(process, look()):
+        pass
 
 
 def _feed(process: subprocess.Popen[bytes], data: bytes) -> None:

@@ -45,6 +45,7 @@ FUSE = Abilities(
     set_immutable=("chattr", "+i"),
     clear_immutable=("chattr", "-i"),
     is_linux=True,
+    turns_by="/run/zfs",
     busy_pauses_s=(0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
 )
 

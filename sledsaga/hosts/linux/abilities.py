@@ -5,6 +5,8 @@
   and what a version can do is never guessed from its number.
 - That `zpool list` answers is asked first: without a daemon (zfs-fuse) or a kernel module (OpenZFS) every
   command fails with the same words.
+- zfs-fuse must not mount twice at a time: it writes what it has mounted to a pipe in two pieces, so those of
+  two mounts mix, it waits for more for ever, and all that touches a new mount hangs. Its changes take turns.
 - Never on Linux: a user property in `zfs change-key`, and `zoned=on` that a zone of ours could use. Not
   asked: `zfs list -p`, which zfs-fuse lacks; the drivers read by `zfs get -Hp`, which all have.
 """
@@ -22,6 +24,9 @@ from sledsaga.hosts.zfs.abilities import Abilities
 
 NOT_THERE = 127
 WAY_OUT = "install zfsutils-linux with its kernel module (OpenZFS), or zfs-fuse and start its daemon"
+FUSE = "zfs-fuse"
+FUSE_FOLDER = "/run/zfs"
+"""Where zfs-fuse has its socket, which is compiled in: there as long as a daemon is."""
 PAUSES_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """After an unmount zfs-fuse is busy for up to 69 ms; what is busy for two seconds has a holder."""
 _VERSION = re.compile(r"zfs-(\d\S*)")
@@ -40,8 +45,9 @@ def find_abilities(host: Host, machine: Machine) -> Abilities:
         raise HostError(f"ZFS does not answer; it said: {said}. Start the zfs-fuse daemon, or {WAY_OUT}")
     texts = {argv: _told(host, *argv) for argv in (("zfs",), ("zfs", "get"), ("zpool",), ("zpool", "get"))}
     properties = texts["zfs", "get"]
+    name = parse_name(_told(host, "zfs", "--version"), _told(host, "zpool", "upgrade", "-v"))
     return Abilities(
-        name=parse_name(_told(host, "zfs", "--version"), _told(host, "zpool", "upgrade", "-v")),
+        name=name,
         has_encryption=has_property(properties, "keystatus"),
         is_plain_allowed=machine.is_plain_allowed,
         sets_epoch_with_key=False,
@@ -54,6 +60,7 @@ def find_abilities(host: Host, machine: Machine) -> Abilities:
         set_immutable=("chattr", "+i"),
         clear_immutable=("chattr", "-i"),
         is_linux=True,
+        turns_by=FUSE_FOLDER if name.startswith(FUSE) else "",
         busy_pauses_s=PAUSES_S,
     )
 
@@ -63,7 +70,7 @@ def parse_name(version: str, pools: str) -> str:
     if found := _VERSION.match(version.strip()):
         return f"OpenZFS {found[1]}"
     if found := _POOL_VERSION.search(pools):
-        return f"zfs-fuse (pool version {found[1]})"
+        return f"{FUSE} (pool version {found[1]})"
     return "an unknown ZFS"
 
 

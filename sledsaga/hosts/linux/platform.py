@@ -10,8 +10,18 @@ from sledsaga.hosts.linux.links import IpLinks
 from sledsaga.hosts.linux.machine import Machine
 from sledsaga.hosts.linux.services import ZoneServices
 from sledsaga.hosts.linux.zones import OciZones
+from sledsaga.hosts.local import LocalHost
 from sledsaga.hosts.platform import Platform
+from sledsaga.hosts.turns import Turns
 from sledsaga.hosts.zfs.datasets import Datasets
+
+
+def open_linux(machine: Machine) -> tuple[LocalHost, Platform]:
+    """Return this machine as a host, and its drivers. Raises HostError when it has no ZFS that answers."""
+    platform = linux(LocalHost(), machine)
+    if not platform.abilities.turns_by:
+        return LocalHost(), platform
+    return LocalHost(dict.fromkeys(("zfs", "zpool"), Turns(platform.abilities.turns_by))), platform
 
 
 def linux(host: Host, machine: Machine) -> Platform:

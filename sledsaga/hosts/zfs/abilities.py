@@ -29,6 +29,7 @@ class Abilities:
     - `set_immutable`, `clear_immutable`: what forbids any change in a folder, and allows it; less the folder.
     - `is_linux`: /proc tells who holds a mount, a mount whose server has gone can be let go, and pools are
       looked for in the folder of their disk.
+    - `turns_by`: the folder by whose lock commands that change anything take turns; empty: they need not.
     - `busy_pauses_s`: how long to wait between the tries of a command that found its dataset or pool busy.
     """
 
@@ -45,6 +46,7 @@ class Abilities:
     set_immutable: tuple[str, ...] = ("chmod", "S+ci")
     clear_immutable: tuple[str, ...] = ("chmod", "S-ci")
     is_linux: bool = False
+    turns_by: str = ""
     busy_pauses_s: tuple[float, ...] = (1.0, 1.0)
 
 
