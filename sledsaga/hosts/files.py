@@ -1,7 +1,7 @@
 """Files on this machine's disks: whole or not at all, and durable when the call returns.
 
 - A write goes to `.NAME.new` beside its target, under a lock on that file: two writers of one path take
-  turns, and what a dead writer left is used up by the next one, so no litter grows.
+  turns, and what a dead writer left is used up by the next one, or goes with the file: no litter grows.
 - After a rename or an unlink the folder is synced too, or the change would not survive a power cut.
 - Whatever the operating system refuses becomes HostError with the path and the reason.
 """
@@ -118,7 +118,8 @@ def erase(real: Path) -> None:
 
 
 def remove(real: Path) -> None:
-    """Unlink a file; nothing there is fine."""
+    """Unlink a file, and what a dead writer of it left; nothing there is fine."""
+    _remove_left(real.with_name(f".{real.name}.new"))
     with contextlib.suppress(*ABSENT):
         real.unlink()
         sync_dir(real.parent)
@@ -135,6 +136,19 @@ def remove_dir(real: Path, path: str) -> None:
             raise ForeignObject(f"{path} is not empty, so it stays; look at what is in it") from error
         raise
     sync_dir(real.parent)
+
+
+def _remove_left(temporary: Path) -> None:
+    """Unlink what a dead writer left; a writer that lives has its lock, and keeps it."""
+    with contextlib.suppress(OSError):  # what cannot be opened, locked or unlinked was left by no writer
+        handle = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(handle), temporary.stat()):
+                temporary.unlink()
+                sync_dir(temporary.parent)
+        finally:
+            os.close(handle)
 
 
 def _own(temporary: Path) -> int:

@@ -18,8 +18,10 @@ from sledsaga.hosts.linux.image import ZoneImage, filled, image_words, parse_ima
 from sledsaga.hosts.linux.machine import Machine
 from sledsaga.hosts.linux.profiles import parse_profile, render_profile
 from sledsaga.hosts.linux.records import ZoneDocument, fingerprint, parse_document, render_document
+from sledsaga.hosts.linux.roots import Roots
 from sledsaga.hosts.linux.runtime import Container, Runtime, parse_state
 from sledsaga.hosts.linux.zones import OciZones
+from sledsaga.hosts.local import LocalHost
 from sledsaga.hosts.names import LinkName, ZoneName
 from sledsaga.hosts.zone import (
     Profile,
@@ -222,6 +224,21 @@ def test_ipv4_words() -> None:
     )
     words = image_words("z", four)
     assert (words["listen_host"], words["network"]) == ("10.0.0.9", "10.0.0.0/24")
+
+
+def test_a_root_goes_with_what_killed_writes_left_in_it(tmp_path: Path) -> None:
+    """Whoever is killed while it writes leaves a file beside each; none keeps a root from going."""
+    zonepath, from_file = tmp_path / "zone", tmp_path / "image.json"
+    zonepath.mkdir()
+    from_file.write_text(json.dumps(MINIMAL))
+    spec = replace(SPEC, path=str(zonepath), image=str(from_file), image_hash="")
+    roots = Roots(LocalHost())
+    roots.install(spec, "f00d")
+    for name in ("made.json", "installed", "image.json", "config.json", "root/etc/passwd"):
+        whole = zonepath / name
+        whole.with_name(f".{whole.name}.new").write_bytes(b"half")
+    roots.uninstall(spec.path)
+    assert list(zonepath.iterdir()) == []
 
 
 def test_what_makes_a_zone_what_it_is() -> None:

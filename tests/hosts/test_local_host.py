@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 import threading
@@ -128,6 +129,21 @@ def test_writers_of_one_path_take_turns(tmp_path: Path) -> None:
         thread.join()
     assert host.read_file(path) in bodies
     assert host.list_dir(str(tmp_path)) == ("f",)
+
+
+def test_a_removed_file_takes_along_what_a_dead_writer_left(tmp_path: Path) -> None:
+    """What a killed write left goes with its file, or instead of it; what a living writer has open stays."""
+    host, path, left = LocalHost(), tmp_path / "f", tmp_path / ".f.new"
+    for is_whole in (True, False):
+        left.write_bytes(b"half")
+        if is_whole:
+            path.write_bytes(b"whole")
+        host.remove_file(str(path))
+        assert host.list_dir(str(tmp_path)) == ()
+    with left.open("wb") as living:
+        fcntl.flock(living, fcntl.LOCK_EX)
+        host.remove_file(str(path))
+        assert host.list_dir(str(tmp_path)) == (".f.new",)
 
 
 def test_erasing_overwrites_before_it_unlinks(tmp_path: Path) -> None:
