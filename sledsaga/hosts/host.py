@@ -4,7 +4,8 @@ Rules
 - A command says whether it changes the machine (`mutates`); a plan's host refuses those that do.
 - `run` returns whatever exit code came. Drivers translate codes and texts; hosts do not judge.
 - A host raises only when there is no exit code to return: the time was over, the step was
-  cancelled, the reply was lost. Lost means "it may have run", and is never read as "absent".
+  cancelled, the machine could start nothing, the reply was lost. Lost means "it may have run", and is never
+  read as "absent".
 - Files are part of the machine. Paths are absolute *on the sled*; a simulated sled keeps them
   below a folder of its own. A write is whole or not at all: temp file, fsync, rename, fsync of the folder.
 - Whoever runs a step may end its command from another thread: `run` takes the step's cancel event. When it
@@ -59,7 +60,7 @@ class Host(Protocol):
     def run(self, command: HostCommand, *, cancel: threading.Event | None = None) -> Completed:
         """Run to the end and return the exit code, whatever it is; end it when `cancel` is set.
 
-        Raises CommandTimedOut, CommandCancelled, HostUnreachable, Mutates.
+        Raises CommandTimedOut, CommandCancelled, HostUnreachable, Mutates, HostError (nothing was started).
         """
         ...
 

@@ -8,7 +8,8 @@
 - Programs whose changes must not overlap take turns, with those of other processes too; the wait is of the
   command's time.
 - A command that is not there gives exit code 127, one that may not be run 126, both with a text, as a shell
-  would; nothing ran, so this is an answer and not an error of the host.
+  would; nothing ran, so this is an answer and not an error of the host. The text never says "No such file or
+  directory": that is what tools say of the things that they are asked about.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
-from sledsaga.errors import CommandCancelled, CommandTimedOut
+from sledsaga.errors import CommandCancelled, CommandTimedOut, HostError
 from sledsaga.hosts import files
-from sledsaga.hosts.files import told
+from sledsaga.hosts.files import ABSENT, told
 from sledsaga.hosts.host import Completed, FileStat, HostCommand
 from sledsaga.hosts.turns import Turns
 
@@ -56,9 +57,13 @@ class LocalHost:
         with self._turn(command, look) as kept, _file() as out, _file() as err:
             try:
                 process = _start(command, mark, (out, err), kept)
+                process = _start(command, mark, out, err)
+            except ABSENT:
+                return Completed(command.argv, 127, "", f"{command.argv[0]}: command not found\n")
+            except PermissionError as error:
+                return Completed(command.argv, 126, "", f"{command.argv[0]}: {error.strerror}\n")
             except OSError as error:
-                code = 126 if isinstance(error, PermissionError) else 127
-                return Completed(command.argv, code, "", f"{command.argv[0]}: {error.strerror}\n")
+                raise HostError(f"cannot start {command.argv[0]}: {error.strerror}; nothing ran") from error
             try:
                 _await(process, command, look)
             except BaseException:

@@ -11,12 +11,24 @@ from pathlib import Path
 
 import pytest
 
-from sledsaga.errors import CommandCancelled, CommandTimedOut, ForeignObject, HostError, Mutates
+from sledsaga.errors import (
+    CommandCancelled,
+    CommandFailed,
+    CommandTimedOut,
+    ForeignObject,
+    HostError,
+    Mutates,
+)
+from sledsaga.hosts.answer import says
 from sledsaga.hosts.host import Host, HostCommand
+from sledsaga.hosts.linux import cgroups, gateways, links, netns, runtime
+from sledsaga.hosts.linux.containers import Containers
+from sledsaga.hosts.linux.machine import Machine
 from sledsaga.hosts.local import LocalHost
 from sledsaga.hosts.readonly import ReadOnlyHost
 from sledsaga.hosts.sim import SimSled
 from sledsaga.hosts.step import StepHost
+from sledsaga.hosts.zfs import mounts
 
 TREE = """
 import os, sys, time
@@ -65,8 +77,34 @@ def test_a_command_runs_without_shell_in_its_own_session_and_locale() -> None:
 def test_a_missing_command_is_an_answer() -> None:
     """A command that is not there gives 127 and a text, one that may not be run 126."""
     done = LocalHost().run(HostCommand(("sledsaga-no-such-tool",), mutates=True))
-    assert (done.code, done.stderr) == (127, "sledsaga-no-such-tool: No such file or directory\n")
+    assert (done.code, done.stderr) == (127, "sledsaga-no-such-tool: command not found\n")
     assert LocalHost().run(HostCommand(("/etc/passwd",), mutates=True)).code == 126
+
+
+@pytest.mark.parametrize(
+    "absent", [cgroups.GONE, links.GONE, mounts.GONE, gateways.HAS_NOT, netns.NO_FILE, runtime.ENDED]
+)
+def test_a_missing_command_says_nothing_of_what_it_was_asked_about(absent: tuple[str, ...]) -> None:
+    """That a tool is not there is never read as its word that something else is not."""
+    assert not says(LocalHost().run(HostCommand(("sledsaga-no-such-tool",), mutates=True)), absent)
+
+
+def test_a_zone_is_not_broken_when_its_runtime_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its runtime nobody can tell what a zone is, which is an error; it is not cleared away."""
+    (tmp_path / "zones" / "z").mkdir(parents=True)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    containers = Containers(LocalHost(), Machine(run=str(tmp_path)), time.sleep)
+    with pytest.raises(CommandFailed, match="crun: command not found"):
+        containers.observe("z")
+
+
+def test_a_machine_that_can_start_nothing_says_so() -> None:
+    """What keeps any command from being started is an error of the machine, not that command's absence."""
+    too_much = HostCommand(("true", "x" * 10_000_000), mutates=False)
+    with pytest.raises(HostError, match="cannot start true: Argument list too long; nothing ran"):
+        LocalHost().run(too_much)
 
 
 def test_much_stdin_goes_in_even_under_a_timeout_and_a_cancel_event() -> None:

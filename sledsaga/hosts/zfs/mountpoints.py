@@ -19,7 +19,7 @@ from sledsaga.hosts.zfs.abilities import ILLUMOS_ZFS, Abilities
 
 NO_FLAGS = (
     *("not supported", "Not supported", "Invalid argument", "command not found"),
-    *("Inappropriate ioctl for device", "chattr: No such file or directory\n"),
+    "Inappropriate ioctl for device",
 )
 """What `chmod S+ci` and `chattr +i` say where the file system has no such flag, or the sled no such tool."""
 _ODD = re.compile(r"[^A-Za-z0-9_.-]")

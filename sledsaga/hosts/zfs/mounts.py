@@ -21,7 +21,7 @@ from sledsaga.hosts.zfs.abilities import Abilities
 
 BUSY = ("dataset is busy", "pool is busy", "Device busy", "target is busy", "' is busy")
 DEAD = "Transport endpoint is not connected"
-GONE = ("not mounted", "no mount point specified", "not found")
+GONE = ("not mounted", "no mount point specified", ": not found")
 """What `umount -l` says when there is no mount any more."""
 ALREADY_MOUNTED = ("filesystem already mounted",)
 
