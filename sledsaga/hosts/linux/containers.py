@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from sledsaga.errors import CommandFailed, HostError, Transient
+from sledsaga.errors import CommandFailed, CommandTimedOut, HostError, Transient
 from sledsaga.hosts.answer import Pause, attempt, failed, require, says
 from sledsaga.hosts.host import Host
 from sledsaga.hosts.linux import cgroups
@@ -128,8 +128,11 @@ class Containers:
         Groups(self.host, self.runtime.cgroups, self.pause).remove_empty(self.machine.cgroup)
 
     def ask_inside(self, name: str, argv: tuple[str, ...], *, uid: int, gid: int) -> str | None:
-        """Run a probe inside a zone and return what it printed, or None when it did not end with 0."""
-        done = self.host.run(self.runtime.inside(name, *argv, uid=uid, gid=gid))
+        """Run a probe inside a zone; return what it printed, or None when it did not end with 0 in time."""
+        try:
+            done = self.host.run(self.runtime.inside(name, *argv, uid=uid, gid=gid))
+        except CommandTimedOut:
+            return None
         return done.stdout if done.code == 0 else None
 
     def _signal(self, name: str, signal: str, wait_s: float) -> bool:

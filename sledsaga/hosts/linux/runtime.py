@@ -42,6 +42,8 @@ ENDED: Final = (
 """What a runtime says when there is nobody left to be sent a signal."""
 NO_KEYRING: Final = "--no-new-keyring"
 """A session keyring for each container would count against its user's few."""
+PROBE_S: Final = 5.0
+"""How long one question to a zone may take, inside or outside."""
 PROGRAM: Final = str(Path(launch.__file__))
 
 
@@ -92,7 +94,8 @@ class Runtime:
 
     def inside(self, name: str, *argv: str, uid: int, gid: int) -> HostCommand:
         """Run something inside a container that runs, as its service's user. It is only to look."""
-        return looks(*self._plain(), "exec", "--user", f"{uid}:{gid}", name, *argv)
+        asked = (*self._plain(), "exec", "--user", f"{uid}:{gid}", name, *argv)
+        return HostCommand(asked, mutates=False, timeout_s=PROBE_S)
 
     def _plain(self) -> tuple[str, ...]:
         manager = ("--cgroup-manager=disabled",) if not self._has_groups else ()

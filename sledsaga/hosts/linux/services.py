@@ -24,11 +24,10 @@ from sledsaga.hosts.linux.machine import Machine
 from sledsaga.hosts.linux.profiles import parse_profile
 from sledsaga.hosts.linux.records import Records
 from sledsaga.hosts.linux.roots import PROFILE, Roots
+from sledsaga.hosts.linux.runtime import PROBE_S
 
 EVERY_S: Final = 0.25
 """Between two questions to a service that is not ready."""
-PROBE_S: Final = 5.0
-"""How long one question may take."""
 
 
 @dataclass(frozen=True, slots=True)
