@@ -324,6 +324,30 @@ def test_zfs_died_under_a_zone(ground: Ground, spec: ZoneSpec) -> None:
     remount_all()
 
 
+@pytest.mark.parametrize("is_apart", [False, True])
+def test_zfs_died_under_two_zones(ground: Ground, spec: ZoneSpec, *, is_apart: bool) -> None:
+    """When their ZFS dies, each of two zones is booted anew, on one pool or two, halted before or not."""
+    place = ground.on_another_pool() if is_apart else ground
+    with standing(place, place.spec(ground.image(), last=3)) as other:
+        for each in (spec, other):
+            ground.boot(each)
+            assert each.profile is not None
+            ground.zones.write_profile(each.path, each.profile)
+        ground.room.restart_zfs()
+        for each in (spec, other):
+            assert ground.boot(each)
+            assert answer(each) == f"{each.name}\n"
+        for each in (spec, other):
+            ground.zones.halt(each.name)
+        ground.room.restart_zfs()
+        for each in (spec, other):
+            ground.zones.reboot(each.name)
+            ground.services.wait_ready(each.name, timeout_s=20)
+        for each in (spec, other):
+            assert ground.zones.remove(each.name)
+        remount_all()
+
+
 def test_another_configuration(ground: Ground, spec: ZoneSpec) -> None:
     """A zone that runs with another configuration is refused and goes on; one that is halted is rebuilt."""
     ground.boot(spec)

@@ -102,6 +102,18 @@ class Ground:
             profile=Profile(ZoneNetwork(link, f"{SUBNET}1", address), (ServiceProfile("test", listen),)),
         )
 
+    def make_pool(self) -> Ground:
+        """Make the pool, with the datasets above those of zones."""
+        disk = file_disk(self.room.folder / f"{self.pool}.img", 512)
+        run("zpool", "create", "-m", self.pool.mountpoint, self.pool, disk)
+        run("zfs", "create", "-o", "sledsaga:plain=yes", f"{self.pool}/crypt")
+        self.datasets.ensure(DatasetSpec.of(DatasetName.of(self.pool, DatasetKind("zone")), None))
+        return self
+
+    def on_another_pool(self) -> Ground:
+        """Return the same sled, with another pool for zones to be on."""
+        return replace(self, pool=PoolName(f"oxp_{uuid4()}")).make_pool()
+
     def stand(self, spec: ZoneSpec) -> ZoneSpec:
         """Have what a zone needs: its root dataset and its link."""
         root = DatasetName.of(self.pool, DatasetKind(f"zone/{spec.name}"))
@@ -151,10 +163,7 @@ def laid(room: Room, runtime: Runtime = "crun") -> Iterator[Ground]:
     machine = Machine(is_plain_allowed=True, cgroup=f"sledsaga-{uuid4().hex[:8]}", runtime=runtime)
     pool = PoolName(f"oxp_{uuid4()}")
     host = LocalHost()
-    ground = Ground(room, machine, pool, find_abilities(host, machine), host)
-    run("zpool", "create", "-m", pool.mountpoint, pool, file_disk(room.folder / f"{pool}.img", 512))
-    run("zfs", "create", "-o", "sledsaga:plain=yes", f"{pool}/crypt")
-    ground.datasets.ensure(DatasetSpec.of(DatasetName.of(pool, DatasetKind("zone")), None))
+    ground = Ground(room, machine, pool, find_abilities(host, machine), host).make_pool()
     ground.links.ensure_etherstub(STUB)
     try:
         yield ground

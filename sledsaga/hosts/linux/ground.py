@@ -13,7 +13,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from sledsaga.errors import ForeignObject, InvalidParams
+from sledsaga.errors import ForeignObject, HostError, InvalidParams
 from sledsaga.hosts.answer import Pause, changes, require
 from sledsaga.hosts.host import Host
 from sledsaga.hosts.linux import bundle, ip
@@ -24,7 +24,7 @@ from sledsaga.hosts.linux.netns import Netns
 from sledsaga.hosts.linux.profiles import parse_profile
 from sledsaga.hosts.linux.records import Records, ZoneDocument
 from sledsaga.hosts.linux.roots import CONFIG, PROFILE, Roots
-from sledsaga.hosts.zfs.mounts import Mounts
+from sledsaga.hosts.zfs.mounts import DEAD, Mounts
 from sledsaga.hosts.zone import STORE, Profile, ZoneSpec
 
 NETNS: Final = "/run/netns"
@@ -107,7 +107,13 @@ class ZoneGround:
             self._containers.prepare(spec.name, folder=spec.path, log=log)
 
     def _profile(self, spec: ZoneSpec) -> Profile | None:
-        data = self.host.read_file(f"{spec.path}/{PROFILE}")
+        """Return what a zone was told; what it was configured with when its root is on a dead mount."""
+        try:
+            data = self.host.read_file(f"{spec.path}/{PROFILE}")
+        except HostError as error:
+            if DEAD not in str(error):
+                raise
+            data = None
         return spec.profile if data is None else parse_profile(data)
 
     def _write_bundle(self, spec: ZoneSpec, data: bytes) -> None:

@@ -146,6 +146,9 @@ class OciZones:
     def reboot(self, name: str) -> None:
         """Boot a zone that was installed and halted, as it is. Raises HostError."""
         seen = self.observe(name)
+        if seen is not None and seen.state == "incomplete":
+            self._ground.heal_root(seen.path)
+            seen = self.observe(name)
         if seen is None or seen.state not in ("installed", "ready"):
             state = "not there" if seen is None else seen.state
             raise HostError(f"zone {name} is {state}, expected installed; it cannot boot")

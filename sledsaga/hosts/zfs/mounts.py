@@ -5,7 +5,7 @@ Rules
   few times. What stays busy has a holder, who is named; nothing is ever unmounted by force.
 - When the process that serves a FUSE mount dies, the mount stays and still says that it is mounted. Only a
   look into it tells (attributes come from a cache). It is let go of, with all that was mounted below it, and
-  the mounts on the way down are made again.
+  what was mounted there is mounted again: an unmounted folder looks as if nothing had ever been in it.
 """
 
 from __future__ import annotations
@@ -51,16 +51,21 @@ class Mounts:
         return False
 
     def heal(self, path: str) -> None:
-        """Let go of the dead mounts on the way to a path, itself included; make those above it again."""
+        """Let go of the dead mounts on the way to a path, itself included, and mount anew what went along.
+
+        What was mounted at the path and below it is left to whoever needs it.
+        """
         if not self.zfs.is_linux:
             return
-        way = {point: name for point, name in sorted(self.all().items()) if _is_at_or_below(path, point)}
-        dead = [point for point in way if self.is_dead(point)]
-        if not dead:
+        there = sorted(self.all().items())
+        way = (point for point, _ in there if _is_at_or_below(path, point))
+        dead = next((point for point in way if self.is_dead(point)), None)
+        if dead is None:
             return
-        attempt(self.host, commands.forget_mount(dead[0]), GONE)
-        for point in (point for point in way if _is_at_or_below(point, dead[0]) and point != path):
-            attempt(self.host, commands.mount_dataset(way[point]), ALREADY_MOUNTED)
+        attempt(self.host, commands.forget_mount(dead), GONE)
+        for point, name in there:
+            if _is_at_or_below(point, dead) and not _is_at_or_below(point, path):
+                attempt(self.host, commands.mount_dataset(name), ALREADY_MOUNTED)
 
     def patiently(self, command: HostCommand, fine: tuple[str, ...], *, place: str = "") -> Completed:
         """Run a command that may find its object busy; `fine` texts count as done.
