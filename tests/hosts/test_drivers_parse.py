@@ -162,9 +162,9 @@ def test_present_settings_can_be_put_back() -> None:
 
 
 def test_lists_of_datasets() -> None:
-    """A listing gives what is below a dataset, and what is mounted where."""
+    """A listing gives what is below a dataset, and what is mounted where, as far as zfs knows."""
     assert parse_below("p/d\np/d@s\np/d/c\n", "p/d") == ("p/d/c", "p/d@s")
-    assert parse_mounts("p\t/p\tyes\np/d\t/d\tno\n") == {"/p": "p"}
+    assert parse_mounts("p\t/p\tyes\np/d\t/d\tno\nr\tlegacy\tyes\n") == {"/p": "p"}
     with pytest.raises(Unparsable, match="expected name, mountpoint and mounted"):
         parse_mounts("p /p yes\n")
 

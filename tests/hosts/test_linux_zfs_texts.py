@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from sledsaga.hosts.linux.machine import Machine
 from sledsaga.hosts.names import COMPRESSIONS, Compression, DatasetKind, DatasetName, PoolName
 from sledsaga.hosts.zfs import commands as zfs
 from sledsaga.hosts.zfs.abilities import Abilities
+from sledsaga.hosts.zfs.mounts import Mounts
 from sledsaga.hosts.zfs.parse import parse_holders, parse_properties
 from sledsaga.hosts.zfs.spec import DatasetSpec, Encryption, fitted, zone_place
 from sledsaga.hosts.zpool import commands as zpool
@@ -315,3 +317,10 @@ def test_a_daemon_that_is_away_is_no_refusal() -> None:
     said = "zfsfuse_ioctl_read_loop(): file descriptor closed\ncannot create 'p': I/O error\n"
     assert isinstance(failed(Completed(("zpool", "create"), 1, "", said)), HostUnreachable)
     assert isinstance(failed(Completed(("zpool", "create"), 1, "", "cannot create 'p'")), CommandFailed)
+
+
+def test_a_legacy_mount_of_the_machine_is_in_nobodys_way() -> None:
+    """A dataset that the machine mounts by itself, as its root, keeps no other from being healed."""
+    listed = "rpool/ROOT\tlegacy\tyes\nrpool/all\t/\tyes\n"
+    host = Told({zfs.list_mounts().argv: (0, listed)})
+    Mounts(host, time.sleep, FUSE).heal(PLACE)

@@ -25,6 +25,8 @@ _HOLDER = re.compile(r"/proc/(\d+)/")
 _ABSENT_LINE = re.compile(rf"cannot open '[^']+': {ABSENT}")
 OWN_SOURCES = ("local", "received")
 """Sources that make a property a dataset's own."""
+LEGACY = "legacy"
+"""What zfs prints as the mountpoint of a dataset that is mounted by /etc/fstab, or by hand."""
 _REQUIRED = ("available", "used", "compression", "mounted")
 _COLUMNS = 4
 
@@ -121,14 +123,21 @@ def parse_below(text: str, name: str) -> tuple[str, ...]:
 
 
 def parse_mounts(text: str) -> dict[str, str]:
-    """Read `zfs list` as {mountpoint: the dataset mounted there}. Raises Unparsable."""
+    """Read `zfs list` as {mountpoint: the dataset mounted there}. Raises Unparsable.
+
+    Where a dataset with a legacy mountpoint is mounted, zfs does not say; it is left out.
+    """
     rows = [line.split("\t") for line in text.splitlines()]
     if any(len(row) != len(("name", "mountpoint", "mounted")) for row in rows):
         raise Unparsable(
             f"zfs list printed {text!r}; expected name, mountpoint and mounted by tab in each line"
         )
     try:
-        return {mountpoint: name for name, mountpoint, mounted in rows if _is_mounted(mounted)}
+        return {
+            mountpoint: name
+            for name, mountpoint, mounted in rows
+            if _is_mounted(mounted) and mountpoint != LEGACY
+        }
     except ValueError as error:
         raise Unparsable(f"zfs list printed a line that cannot be: {error}; expected yes, no or -") from error
 
