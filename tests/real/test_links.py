@@ -217,6 +217,7 @@ FOREIGN = [
     (f"ip link add {GZ} type veth peer name x0", "underlay0 is there, and is no VNIC"),
     (f"ip link add {ip.outer_name(GZ)} type bridge", "is no end of a pair with underlay0"),
     (f"ip link add {ip.outer_name(GZ)} type veth peer name x0", "is no end of a pair with underlay0"),
+    (f"ip link add {ip.outer_name(GZ)} type veth peer name {GZ}", "and was made by no saga; it was left"),
 ]
 
 

@@ -188,9 +188,18 @@ class IpLinks:
             raise ForeignObject(f"{spec.name} is over {over}, expected {spec.over}; it was left as it is")
 
     def _heal(self, spec: VnicSpec, seen: ip.Interfaces) -> None:
-        """Do what is left to do of a pair; an inner end that a zone has is the zone's matter."""
+        """Do what is left to do of a pair; an inner end that a zone has is the zone's matter.
+
+        Raises ForeignObject for one that no saga made: it is used only when it is as wanted.
+        """
         outer = seen[ip.outer_name(spec.name)]
         ends = [outer, *(one for one in seen.values() if one.name == outer.peer)]
+        is_awry = outer.master is None or any(end.mtu != spec.mtu for end in ends)
+        if is_awry and self.owner(spec.name) is None:
+            raise ForeignObject(
+                f"{outer.name} is in no bridge, or has an MTU other than {spec.mtu}, "
+                "and was made by no saga; it was left as it is"
+            )
         if outer.master is None:
             require(self.host, ip.set_master(outer.name, ip.interface_name(spec.over)))
         for end in ends:
