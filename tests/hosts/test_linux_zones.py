@@ -163,6 +163,7 @@ def test_an_image_that_is_not_shipped() -> None:
     ("changes", "said"),
     [
         ({"comand": ["/x"]}, "comand: Extra inputs are not permitted"),
+        ({"stop": {"wait_s": 61}}, "stop.wait_s: Input should be less than or equal to 60"),
         ({"command": None}, "command: Input should be a valid array"),
         ({"command": []}, "command: Tuple should have at least 1 item"),
         ({"command": [""]}, "command.0: String should have at least 1 character"),

@@ -30,6 +30,8 @@ from sledsaga.hosts.zone import STORE, Profile, ServiceProfile
 
 NOBODY: Final = 65534
 """Whom a service runs as unless its image says otherwise."""
+MOST_WAIT_S: Final = 60.0
+"""How long a service may be given at most to end by itself."""
 _WORD: Final = re.compile(r"\{([a-z_]+)\}")
 _FOLDER: Final = "images"
 _PLAIN: Final = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
@@ -64,10 +66,13 @@ class Limits(_Part):
 
 
 class Stop(_Part):
-    """How the service is told to end, and after how many seconds it is ended."""
+    """How the service is told to end, and after how many seconds it is ended.
+
+    At most MOST_WAIT_S: whoever halts a zone has two minutes, and a zone that is never ended is never halted.
+    """
 
     signal: Literal["TERM", "INT", "QUIT"] = "TERM"
-    wait_s: float = Field(default=10.0, gt=0, le=300)
+    wait_s: float = Field(default=10.0, gt=0, le=MOST_WAIT_S)
 
 
 class ZoneImage(_Part):
