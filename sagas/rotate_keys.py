@@ -21,6 +21,7 @@ from sagas.steps.tables import CHANGE_S, look, named
 from sledsaga.core.define import (
     Lock,
     Model,
+    Source,
     Step,
     exclusive,
     no_undo,
@@ -58,7 +59,8 @@ def _steps(params: Params) -> Iterator[Step]:
     for pool in params.pools:
         do = keys.look if is_strict else keys.look_or_tell
         before = named("before", pool)
-        yield look(do, before, {"pool": value(pool)}, after=["target"], retry=KEY_TRIES)
+        wanted: dict[str, Source] = {"pool": value(pool)}
+        yield look(do, before, wanted, after=["target"], retry=KEY_TRIES, undo=keys.undo_look)
         yield step(
             keys.change if is_strict else keys.change_or_tell,
             name=named("key", pool),

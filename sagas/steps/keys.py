@@ -18,7 +18,14 @@ from sagas.steps.patience import KEY_TRIES, patient
 from sagas.steps.pools import PoolWanted
 from sledsaga.core.define import Absent, Conflicting, Model, Present, Probe
 from sledsaga.engine.context import Context
-from sledsaga.errors import CommandCancelled, HostError, NotFound, SledsagaError, Transient
+from sledsaga.errors import (
+    CommandCancelled,
+    ForeignObject,
+    HostError,
+    NotFound,
+    SledsagaError,
+    Transient,
+)
 from sledsaga.hosts.names import DiskIdentity, PoolName
 from sledsaga.hosts.sled import Sled
 from sledsaga.hosts.zfs.spec import Dataset
@@ -67,6 +74,15 @@ def look(sled: Sled, pool: PoolName) -> KeySeen:
     if not seen.is_key_loaded:
         raise HostError(f"the key of {name} is not loaded, and only then can it change: run format-u2 first")
     return KeySeen(pool=pool, disk=disk, epoch=_epoch_of(sled, seen, disk))
+
+
+def undo_look(sled: Sled, pool: PoolName) -> None:
+    """Erase the key file that a killed look left behind. One that found no disk has written none."""
+    try:
+        disk = pools.find(sled=sled, wanted=PoolWanted(name=pool)).identity
+    except ForeignObject:
+        return
+    sled.keys.erase_left(disk)
 
 
 def look_or_tell(sled: Sled, ctx: Context, pool: PoolName) -> KeySeen:

@@ -14,7 +14,7 @@ from sagas.steps.images import ImageWanted
 from sagas.steps.patience import KEY_TRIES, PATIENT, TRIES
 from sagas.steps.pools import PoolWanted
 from sagas.steps.zone_kinds import ZoneWanted
-from sledsaga.core.define import Retry, Source, Step, no_undo, output_of, step, value
+from sledsaga.core.define import NoUndo, Retry, Source, Step, no_undo, output_of, step, value
 
 LOOK_S = 60.0
 CHANGE_S = 120.0
@@ -38,17 +38,19 @@ def look(
     after: Iterable[str] = (),
     retry: Retry = TRIES,
     probe: Callable[..., Any] | None = None,
+    undo: Callable[..., Any] | NoUndo = ONLY_LOOKS,
 ) -> Step:
-    """Make a row that only looks."""
+    """Make a row that only looks; `undo` is for one that may leave something when it is killed."""
     return step(
         do,
         name=name,
-        undo=ONLY_LOOKS,
+        undo=undo,
         probe=probe,
         inputs=inputs,
         after=after,
         retry=retry,
         timeout_s=WAIT_S if retry is PATIENT else LOOK_S,
+        undo_timeout_s=None if undo is ONLY_LOOKS else LOOK_S,
         cancellable=retry is PATIENT,
     )
 

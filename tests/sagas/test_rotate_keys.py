@@ -116,6 +116,30 @@ def test_one_failure_changes_all_back(two_pools: Any, library: dict[str, Any]) -
     assert (key_of(two_pools), key_of(two_pools, OTHER)) == (("0", [0]), ("0", [0]))
 
 
+def test_a_key_that_a_killed_look_left_is_erased(lab: Any, library: dict[str, Any]) -> None:
+    """When a look is lost while a key is in its file, and the saga is undone, the file is erased."""
+    path = Keys(lab.sim.host, SecretFile(lab.sim.host)).path(DISKS[POOL])
+
+    def leave(look: Callable[[], Any]) -> Any:
+        look()
+        lab.sim.host.make_dir(KEY_DIR)
+        lab.sim.host.write_file(path, b"k" * 32)
+        raise CommandFailed("planted")
+
+    def change(step: Step) -> Step:
+        return replace(step, do=library["wrapped"](step.do, leave)) if step.name[:6] == "before" else step
+
+    view = lab.run("rotate-keys", strictly(library), change=change)
+    assert view.state == "undone", why(view)
+    assert lab.sim.host.list_dir(KEY_DIR) == ()
+
+
+def test_a_pool_that_is_not_there_is_only_told(lab: Any, library: dict[str, Any]) -> None:
+    """Where no disk carries the pool there is nothing to be erased, and the saga is undone."""
+    view = lab.run("rotate-keys", strictly(library, OTHER))
+    assert view.state == "undone", why(view)
+
+
 def test_no_way_back_without_the_old_secret(lab: Any, library: dict[str, Any]) -> None:
     """When the old secret was thrown away meanwhile, the undo is stuck and says which; the new key stays."""
 
