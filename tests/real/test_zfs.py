@@ -115,6 +115,20 @@ def test_several_settings_are_set_and_put_back(pool: Ground) -> None:
     assert got(spec.name, "quota", "reservation", "compression") == [str(20 * MIB), "0", "off"]
 
 
+@pytest.mark.parametrize(("before", "after"), [(20, 40), (40, 20)])
+def test_a_quota_and_a_reservation_move_together(pool: Ground, before: int, after: int) -> None:
+    """Both are raised, or lowered below what the other was, and put back, by a command for each."""
+
+    def sized(mib: int) -> DatasetSpec:
+        return replace(plain(pool), quota=mib * MIB, reservation=(mib - 4) * MIB)
+
+    pool.datasets.ensure(sized(before))
+    done = pool.datasets.ensure(sized(after))
+    assert got(sized(after).name, "quota", "reservation") == [str(after * MIB), str((after - 4) * MIB)]
+    pool.datasets.restore(done.name, done.changed)
+    assert got(sized(after).name, "quota", "reservation") == [str(before * MIB), str((before - 4) * MIB)]
+
+
 def test_a_dataset_of_another_id_is_left(pool: Ground) -> None:
     """A dataset that has another uuid is refused and stays as it is."""
     spec = plain(pool)

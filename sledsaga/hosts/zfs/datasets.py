@@ -29,6 +29,7 @@ from sledsaga.hosts.zfs.spec import (
     Settings,
     differing_settings,
     fitted,
+    one_by_one,
     present_settings,
     zone_place,
 )
@@ -115,7 +116,7 @@ class Datasets:
     def adjust(self, spec: DatasetSpec, seen: Dataset) -> dict[str, str | None]:
         """Set what differs, in one command where this ZFS can, and return the values from before."""
         settings = differing_settings(fitted(spec, self.abilities), seen)
-        self._set(spec.name, settings)
+        self._set(spec.name, settings, seen)
         return present_settings(seen, (name for name, _ in settings))
 
     def restore(self, name: str, before: Mapping[str, str | None]) -> None:
@@ -125,7 +126,7 @@ class Datasets:
             return
         now = present_settings(seen, before)
         back = ((key, value) for key, value in before.items() if value not in (None, now[key]))
-        self._set(name, tuple((key, str(value)) for key, value in back))
+        self._set(name, tuple((key, str(value)) for key, value in back), seen)
         for key in (key for key, value in before.items() if value is None and now[key] is not None):
             require(self.host, commands.inherit_property(name, key))
 
@@ -136,9 +137,10 @@ class Datasets:
 
     def set_property(self, name: str, key: str, value: str) -> str | None:
         """Set one of quota, reservation, compression or our own properties; return the value from before."""
-        before = present_settings(self._present(name), (key,))
+        seen = self._present(name)
+        before = present_settings(seen, (key,))
         if before[key] != value:
-            self._set(name, ((key, value),))
+            self._set(name, ((key, value),), seen)
         return before[key]
 
     def mount(self, name: str) -> bool:
@@ -209,7 +211,8 @@ class Datasets:
         Where the epoch is recorded by a command of its own, the old record goes first: a crash in between
         leaves no record, for which every key is tried, and never one of a key that is no more.
         """
-        before = self._present(name).epoch
+        seen = self._present(name)
+        before = seen.epoch
         if before == epoch:
             return before
         if self.abilities.sets_epoch_with_key:
@@ -219,7 +222,7 @@ class Datasets:
             if before is not None:
                 require(self.host, commands.inherit_property(name, EPOCH))
             require(self.host, commands.change_key(name, epoch=None))
-        self._set(name, ((EPOCH, str(epoch)),))
+        self._set(name, ((EPOCH, str(epoch)),), seen)
         return before
 
     def fits_key(self, name: str) -> bool:
@@ -348,10 +351,11 @@ class Datasets:
             raise ForeignObject(f"{other} is mounted at {mountpoint}, where {name} belongs; unmount it first")
         Mountpoints(self.host, self.saga, self.abilities).prepare(mountpoint, dataset=name)
 
-    def _set(self, name: str, settings: Settings) -> None:
-        groups = (
-            ([settings] if settings else []) if self.abilities.sets_many else [(one,) for one in settings]
-        )
+    def _set(self, name: str, settings: Settings, seen: Dataset) -> None:
+        if self.abilities.sets_many:
+            groups = [settings] if settings else []
+        else:
+            groups = [(one,) for one in one_by_one(settings, seen)]
         for some in groups:
             require(self.host, commands.set_properties(name, some))
 

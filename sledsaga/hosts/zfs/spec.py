@@ -182,6 +182,16 @@ def differing_settings(spec: DatasetSpec, seen: Dataset) -> Settings:
     return tuple((name, str(want)) for name, want, have in rows if want != have)
 
 
+def one_by_one(settings: Settings, seen: Dataset) -> Settings:
+    """Order settings so that each can be set alone: ZFS takes no quota below the reservation, at no moment.
+
+    So a quota is raised before the reservation is, and lowered after it.
+    """
+    quota = dict(settings).get("quota", "none")
+    is_lowered = quota != "none" and (seen.quota is None or int(quota) < seen.quota)
+    return tuple(sorted(settings, key=lambda row: (row[0] == "quota") is is_lowered))
+
+
 def printed(compression: str) -> str:
     """Return a compression as `zfs` prints it: `gzip` and `gzip-6` are one value, which it calls `gzip`."""
     return "gzip" if compression == "gzip-6" else compression
