@@ -27,8 +27,6 @@ from sledsaga.hosts.linux.roots import CONFIG, PROFILE, Roots
 from sledsaga.hosts.zfs.mounts import DEAD, Mounts
 from sledsaga.hosts.zone import STORE, Profile, ZoneSpec
 
-NETNS: Final = "/run/netns"
-"""Where iproute2 keeps the networks that have a name."""
 LIVING: Final = ("creating", "created", "running", "paused")
 
 
@@ -88,7 +86,7 @@ class ZoneGround:
             fingerprint=document.fingerprint,
             shared=self._roots.shared(),
             data=next(map(self.datasets.mount_for_zone, spec.datasets), None),
-            netns=None if profile is None else f"{NETNS}/{spec.name}",
+            netns=None if profile is None else ip.namespace_path(spec.name),
             group=self._containers.group(spec.name) if groups.mounts else None,
             controllers=groups.controllers,
         )
