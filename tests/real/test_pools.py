@@ -350,3 +350,11 @@ def test_hardware_that_cannot_be_is_refused(tmp_path: Path, facts: dict, text: s
     with pytest.raises(HostError, match=text):
         make_virtual(tmp_path / "sled", plain=True, **facts)
     assert not (tmp_path / "sled").exists()
+
+
+def test_disks_that_cannot_be_made_leave_nothing(tmp_path: Path) -> None:
+    """When the file system takes no disk of that size, nothing stays, and smaller ones can be made."""
+    with pytest.raises(HostError, match=r"cannot hold a disk of \d+ bytes: .*; ask for smaller ones"):
+        make_virtual(tmp_path, u2=1, size_bytes=2**63, plain=True)
+    assert list(tmp_path.iterdir()) == []
+    assert make_virtual(tmp_path, u2=1, size_bytes=LEAST_BYTES, plain=True).disks

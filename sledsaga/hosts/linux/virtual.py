@@ -70,10 +70,23 @@ def make_virtual(
     machine = replace(like or Machine(), disks=made, is_plain_allowed=plain)
     # The document comes first: whoever is killed between it and the disks can still remove them.
     files.write(folder / DOCUMENT, machine_document(machine), 0o644)
-    for disk in made:
-        with Path(disk.path).open("xb") as stream:
-            stream.truncate(size_bytes)
+    _make_files(folder, made, size_bytes)
     return machine
+
+
+def _make_files(folder: Path, disks: Sequence[Disk], size_bytes: int) -> None:
+    """Make the disk files; when one cannot be made, none stays, nor the document. Raises HostError."""
+    try:
+        for disk in disks:
+            with Path(disk.path).open("xb") as stream:
+                stream.truncate(size_bytes)
+    except (OSError, OverflowError) as error:
+        for path in (*(Path(disk.path) for disk in disks), folder / DOCUMENT):
+            path.unlink(missing_ok=True)
+        why = error.strerror if isinstance(error, OSError) else error
+        raise HostError(
+            f"{folder} cannot hold a disk of {size_bytes} bytes: {why}; ask for smaller ones, or elsewhere"
+        ) from error
 
 
 def _all_disks(folder: Path, u2: int, m2: int, named: Sequence[DiskIdentity]) -> Iterator[Disk]:
