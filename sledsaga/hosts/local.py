@@ -57,7 +57,6 @@ class LocalHost:
         with self._turn(command, look) as kept, _file() as out, _file() as err:
             try:
                 process = _start(command, mark, (out, err), kept)
-                process = _start(command, mark, out, err)
             except ABSENT:
                 return Completed(command.argv, 127, "", f"{command.argv[0]}: command not found\n")
             except PermissionError as error:
