@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from sledsaga.hosts.host import Completed
 from sledsaga.hosts.sim import SimSled
+from tests.real.differential.learned import LEARNED
+from tests.real.differential.play import once
+from tests.real.differential.side import SimSide
+from tests.real.differential.state import observe
 
 Run = Callable[..., Completed]
 MIB = 2**20
@@ -71,6 +76,19 @@ def test_the_simulated_sled_keeps_what_it_learned(pool: Run, title: str) -> None
     for line, code, text in TRANSCRIPTS[title]:
         done = pool(line)
         assert (done.code, text in done.stdout + done.stderr) == (code, True), (line, done)
+
+
+@pytest.mark.parametrize("title", LEARNED)
+def test_the_simulated_sled_leaves_what_real_zfs_leaves(tmp_path: Path, title: str) -> None:
+    """After each learned sequence the same is said, mounted and in the folders as on real ZFS."""
+    row, side = LEARNED[title], SimSide(tmp_path)
+    side.renew()
+    said = [once(side, line) for line in row.whole][-1]
+    state = observe(side)
+    side.close()
+    mounted = {name for name, each in state.datasets.items() if each.get("mounted") == ("yes", "-")}
+    assert said == row.said
+    assert (mounted, {*state.files}) == ({"pa", *row.mounted.split()}, {"pa", *row.files.split()})
 
 
 def test_a_snapshot_uses_only_what_is_gone(pool: Run, sled: SimSled) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from sledsaga.hosts.sim.argv import Call, Command, Refusal, Reply, wrong
 from sledsaga.hosts.sim.disks import is_reachable
-from sledsaga.hosts.sim.zfs_change import zfs_destroy, zfs_inherit, zfs_rename, zfs_set
+from sledsaga.hosts.sim.zfs_change import zfs_destroy, zfs_inherit, zfs_set
 from sledsaga.hosts.sim.zfs_create import zfs_create, zfs_snapshot
 from sledsaga.hosts.sim.zfs_keys import zfs_change_key, zfs_load_key, zfs_unload_key
 from sledsaga.hosts.sim.zfs_mount import zfs_mount, zfs_unmount
+from sledsaga.hosts.sim.zfs_rename import zfs_rename
 from sledsaga.hosts.sim.zfs_show import zfs_get, zfs_list
 
 SUBCOMMANDS: dict[str, Command] = {

@@ -1,4 +1,4 @@
-"""`zfs set`, `inherit`, `rename` and `destroy`.
+"""`zfs set`, `inherit` and `destroy`.
 
 A `set` of several properties is all or nothing. A change of mountpoint, canmount or zoned unmounts what it
 concerns and mounts it again where it now belongs.
@@ -10,17 +10,15 @@ from dataclasses import replace
 
 from sledsaga.hosts.sim.argv import Call, Options, Refusal, Reply, assignments, count, options, wrong
 from sledsaga.hosts.sim.things import Dataset
-from sledsaga.hosts.sim.zfs_create import check_parent, make_parents
 from sledsaga.hosts.sim.zfs_mount import (
     family,
     followers,
-    is_mountable,
-    mount,
+    is_from_nowhere,
+    remount,
     remove_mountpoint,
     unmount,
     used_by_zone,
 )
-from sledsaga.hosts.sim.zfs_names import check_name, check_snapshot_name, fault_of
 from sledsaga.hosts.sim.zfs_props import (
     LIMITS,
     NATIVE,
@@ -28,9 +26,7 @@ from sledsaga.hosts.sim.zfs_props import (
     checked,
     encryption_root,
     is_mounted,
-    key_loaded,
     lineage,
-    mountpoint,
     named,
     setting,
 )
@@ -39,7 +35,6 @@ from sledsaga.hosts.sim.zfs_space import Space
 
 SET_USAGE = "set <property=value> ... <filesystem|volume|snapshot> ..."
 INHERIT_USAGE = "inherit [-rS] <property> <filesystem|volume|snapshot> ..."
-RENAME_USAGE = "rename [-fp] <filesystem|volume> <filesystem|volume>"
 DESTROY_USAGE = "destroy [-fnpRrv] <filesystem|volume>\n\tdestroy [-dnpRrv] <filesystem|volume>@<snap>"
 MOVING = ("mountpoint", "canmount", "zoned")
 
@@ -82,69 +77,6 @@ def zfs_inherit(call: Call, args: list[str]) -> Reply:
                     f"cannot inherit {key} for '{each}': property doesn't apply to datasets of this type"
                 )
     return Reply(1 if said else 0, "", said)
-
-
-def zfs_rename(call: Call, args: list[str]) -> Reply:
-    """Give a dataset and all below it another name in the same pool."""
-    opts = options(args, "fpru", RENAME_USAGE)
-    count(opts.operands, 2, 2, RENAME_USAGE, what="source dataset,target dataset")
-    old, new = opts.operands
-    dataset = opened(call, old)
-    if "p" not in opts or dataset.type == "snapshot" or fault_of(new):
-        return _renamed(call, old, new)
-    if said := make_parents(call, new):
-        return Reply(1, "", said)
-    try:
-        return _renamed(call, old, new)
-    except Refusal as refusal:
-        return refusal.reply
-
-
-def _renamed(call: Call, old: str, new: str) -> Reply:
-    """Rename. What -p made above the new name stays, whether or not this is refused."""
-    dataset = opened(call, old)
-    if old == new:
-        return Reply()
-    if dataset.type == "snapshot":
-        new = _snapshot_target(old, new)
-    else:
-        _check_target(call, old, new)
-    refusal = f"cannot rename '{old}'"
-    if dataset.type != "snapshot" and setting(call, old, "zoned")[0] == "on":
-        raise Refusal(f"{refusal}: dataset is used in a non-global zone")
-    if call.tx.get(Dataset, new) is not None:
-        raise Refusal(f"{refusal}: dataset already exists")
-    mounted = [] if dataset.type == "snapshot" else unmount(call, old, every=True)
-    if mounted or dataset.type == "filesystem":
-        remove_mountpoint(call, old)
-    for each in [old, *call.tx.under(Dataset, f"{old}/"), *call.tx.under(Dataset, f"{old}@")]:
-        moved = opened(call, each)
-        call.tx.drop(Dataset, each)
-        call.tx.put(new + each[len(old) :], moved)
-    said = _remount(call, [new + each[len(old) :] for each in mounted])
-    return Reply(1 if said else 0, "", said)
-
-
-def _snapshot_target(old: str, new: str) -> str:
-    """Return the full new name of a snapshot; refuses one of another dataset."""
-    name = old.partition("@")[0]
-    full = new if "@" in new[1:] else f"{name}@{new.removeprefix('@')}"
-    refusal = f"cannot rename to '{full}'"
-    if full.partition("@")[0] != name:
-        raise Refusal(f"{refusal}: snapshots must be part of same dataset")
-    check_snapshot_name(full, refusal)
-    return full
-
-
-def _check_target(call: Call, old: str, new: str) -> None:
-    """Refuse a new name that a filesystem or volume cannot have."""
-    refusal = f"cannot rename to '{new}'"
-    check_name(new, refusal, modifying=True, snapshots=False)
-    check_parent(call, new)
-    if "/" not in old or lineage(old)[-1] != lineage(new)[-1]:
-        raise Refusal(f"{refusal}: datasets must be within same pool")
-    if new.startswith(f"{old}/"):
-        raise Refusal(f"{refusal}: New dataset name cannot be a descendant of current dataset name")
 
 
 def zfs_destroy(call: Call, args: list[str]) -> Reply:
@@ -274,8 +206,7 @@ def _apply(call: Call, name: str, props: dict[str, str], *, moving: str) -> str:
     if not moving or dataset.type != "filesystem":
         call.tx.put(name, replace(dataset, props=props))
         return ""
-    nowhere = mountpoint(call, name)[0] in ("none", "legacy")
-    comes = moving == "mountpoint" and nowhere and setting(call, name, "canmount")[0] != "noauto"
+    comes = moving == "mountpoint" and is_from_nowhere(call, name)
     mounted = unmount(call, name, every=moving == "zoned")
     remove_mountpoint(call, name)
     call.tx.put(name, replace(dataset, props=props))
@@ -284,19 +215,7 @@ def _apply(call: Call, name: str, props: dict[str, str], *, moving: str) -> str:
         if comes
         else []
     )
-    return _remount(call, sorted({*mounted, *back}))
-
-
-def _remount(call: Call, names: list[str]) -> str:
-    """Mount filesystems where they now belong, parents first; return what was refused."""
-    said = ""
-    for each in names:
-        if is_mountable(call, each) and key_loaded(call, each) is not False:
-            try:
-                mount(call, each)
-            except Refusal as refusal:
-                said += refusal.reply.err
-    return said
+    return remount(call, sorted({*mounted, *back}))
 
 
 def _check_inheritable(key: str) -> None:

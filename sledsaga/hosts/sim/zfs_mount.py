@@ -160,13 +160,34 @@ def is_mountable(call: Call, name: str) -> bool:
     )
 
 
+def is_from_nowhere(call: Call, name: str) -> bool:
+    """Say whether a filesystem without a place, if it gets one, is mounted there with all that come along."""
+    return mountpoint(call, name)[0] in ("none", "legacy") and setting(call, name, "canmount")[0] != "noauto"
+
+
+def remount(call: Call, names: Iterable[str]) -> str:
+    """Mount filesystems where they now belong, in this order; return what was refused."""
+    said = ""
+    for each in names:
+        if is_mountable(call, each) and key_loaded(call, each) is not False:
+            try:
+                mount(call, each)
+            except Refusal as refusal:
+                said += refusal.reply.err
+    return said
+
+
 def remove_mountpoint(call: Call, name: str) -> None:
     """Remove the empty folder of a filesystem that is not mounted, unless its place was set on itself."""
     path, source = mountpoint(call, name)
-    if source == "local" or not is_mountable(call, name) or call.tx.get(Mount, path) is not None:
-        return
+    if source != "local" and is_mountable(call, name):
+        remove_folder(call, path)
+
+
+def remove_folder(call: Call, path: str) -> None:
+    """Remove a folder that is empty and at which nothing is mounted; anything else stays."""
     real = call.tree.real(call.tx, path)
-    if real.is_dir() and call.tree.is_empty(call.tx, path):
+    if call.tx.get(Mount, path) is None and real.is_dir() and call.tree.is_empty(call.tx, path):
         real.rmdir()
 
 
