@@ -14,7 +14,7 @@ from sledsaga.hosts.sim.zfs_mount import (
     family,
     followers,
     is_from_nowhere,
-    remount,
+    mount_each,
     remove_mountpoint,
     unmount,
     used_by_zone,
@@ -215,7 +215,7 @@ def _apply(call: Call, name: str, props: dict[str, str], *, moving: str) -> str:
         if comes
         else []
     )
-    return remount(call, sorted({*mounted, *back}))
+    return mount_each(call, sorted({*mounted, *back}))
 
 
 def _check_inheritable(key: str) -> None:

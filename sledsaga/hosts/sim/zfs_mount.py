@@ -26,7 +26,7 @@ def zfs_mount(call: Call, args: list[str]) -> Reply:
     """Mount one filesystem, all (-a), or list what is mounted."""
     opts = options(args, "alvOo:", MOUNT_USAGE)
     if "a" in opts:
-        said = "".join(mount_all(call))
+        said = mount_all(call)
         return Reply(1 if said else 0, "", said)
     if not opts.operands:
         mounts = sorted(call.tx.under(Mount).items(), key=lambda item: item[1].dataset)
@@ -96,17 +96,27 @@ def mounts_by_itself(call: Call, name: str) -> bool:
     )
 
 
-def mount_all(call: Call, prefix: str = "") -> list[str]:
+def mount_all(call: Call) -> str:
     """Mount what is to be mounted by itself, parents first; return what was refused."""
-    refused = []
-    names = sorted(call.tx.under(Dataset, prefix), key=lambda name: (mountpoint(call, name)[0], name))
-    for name in names:
-        if "@" not in name and mounts_by_itself(call, name) and not is_mounted(call, name):
-            try:
-                mount(call, name)
-            except Refusal as refusal:
-                refused.append(refusal.reply.err)
-    return refused
+    return _mount_in_order(call, [each for each in call.tx.under(Dataset) if mounts_by_itself(call, each)])
+
+
+def mount_imported(call: Call, pool: str) -> str:
+    """Mount what an import mounts, parents first; return what was refused.
+
+    That is the root, even when it has canmount=noauto, but nothing at or below another that has it.
+    """
+    found = [pool]
+    for each in family(call, pool)[1:]:
+        if each.rpartition("/")[0] in found and setting(call, each, "canmount")[0] != "noauto":
+            found.append(each)
+    return _mount_in_order(call, [pool, *(each for each in found[1:] if mounts_by_itself(call, each))])
+
+
+def _mount_in_order(call: Call, names: list[str]) -> str:
+    """Mount those that are not mounted, in the order of their paths."""
+    missing = [each for each in names if not is_mounted(call, each)]
+    return mount_each(call, sorted(missing, key=lambda name: (mountpoint(call, name)[0], name)))
 
 
 def family(call: Call, name: str) -> list[str]:
@@ -165,8 +175,8 @@ def is_from_nowhere(call: Call, name: str) -> bool:
     return mountpoint(call, name)[0] in ("none", "legacy") and setting(call, name, "canmount")[0] != "noauto"
 
 
-def remount(call: Call, names: Iterable[str]) -> str:
-    """Mount filesystems where they now belong, in this order; return what was refused."""
+def mount_each(call: Call, names: Iterable[str]) -> str:
+    """Mount those that have a place here and no locked key, in this order; return what was refused."""
     said = ""
     for each in names:
         if is_mountable(call, each) and key_loaded(call, each) is not False:

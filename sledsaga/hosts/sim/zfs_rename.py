@@ -20,7 +20,7 @@ from sledsaga.hosts.sim.zfs_mount import (
     family,
     is_from_nowhere,
     is_mountable,
-    remount,
+    mount_each,
     remove_folder,
     remove_mountpoint,
     unmount,
@@ -65,14 +65,14 @@ def _renamed(call: Call, old: str, new: str) -> Reply:
     leaving = _unmounted(call, old)
     if call.tx.get(Dataset, new) is not None:
         remove_mountpoint(call, leaving.first)
-        return Reply(1, "", f"{refusal}: dataset already exists\n{remount(call, leaving.back)}")
+        return Reply(1, "", f"{refusal}: dataset already exists\n{mount_each(call, leaving.back)}")
     place = _stale_place(call, leaving.first, new + leaving.first[len(old) :])
     for each in leaving.names:
         remove_mountpoint(call, each)
     _move(call, old, new)
     if place is not None:
         remove_folder(call, place)
-    said = remount(call, [new + each[len(old) :] for each in leaving.back])
+    said = mount_each(call, [new + each[len(old) :] for each in leaving.back])
     return Reply(1 if said else 0, "", said)
 
 

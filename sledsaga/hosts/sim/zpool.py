@@ -19,9 +19,10 @@ from sledsaga.hosts.sim.argv import Call, Command, Options, Refusal, Reply, assi
 from sledsaga.hosts.sim.disks import disk_at, is_reachable
 from sledsaga.hosts.sim.things import Dataset, Disk, Exported, Pool
 from sledsaga.hosts.sim.zfs_create import fresh
-from sledsaga.hosts.sim.zfs_mount import is_mountable, mount, mount_all, unmount_pool, used_by_zone
+from sledsaga.hosts.sim.zfs_mount import is_mountable, mount, mount_imported, unmount_pool, used_by_zone
 from sledsaga.hosts.sim.zfs_names import check_pool_name
-from sledsaga.hosts.sim.zfs_props import checked
+from sledsaga.hosts.sim.zfs_props import LIMITS, QUOTAS, checked
+from sledsaga.hosts.sim.zfs_space import Space
 from sledsaga.hosts.sim.zpool_show import (
     FACTS,
     SETTABLE,
@@ -66,8 +67,7 @@ def zpool_create(call: Call, args: list[str]) -> Reply:
         root |= {"mountpoint": place}
     if call.tx.get(Pool, name) is not None:
         raise Refusal(f"{refusal}: pool already exists")
-    _make(call, name, disk, props, root=root)
-    return Reply()
+    return _make(call, name, disk, props, root=root)
 
 
 def _pool_and_disk(opts: Options) -> tuple[str, str]:
@@ -84,15 +84,32 @@ def _pool_and_disk(opts: Options) -> tuple[str, str]:
     return name, vdev
 
 
-def _make(call: Call, name: str, disk: Disk, props: dict[str, str], *, root: dict[str, str]) -> None:
-    """Write a new pool onto a disk, and mount its root filesystem."""
+def _make(call: Call, name: str, disk: Disk, props: dict[str, str], *, root: dict[str, str]) -> Reply:
+    """Write a new pool onto a disk, and mount its root filesystem; destroy it when its limits do not fit."""
     _overwrite(call, disk)
     guid = secrets.token_hex(8)
     call.tx.put(name, Pool(guid, disk.serial, disk.size, props))
+    if not _fits(call, name, root):
+        call.tx.drop(Dataset, name)
+        call.tx.drop(Pool, name)
+        call.tx.put(disk.serial, replace(disk, label="", guid=""))
+        return Reply(1, "", f"cannot create '{name}': one or more devices is out of space\n")
     call.tx.put(disk.serial, replace(disk, label=name, guid=guid))
     call.tx.put(name, fresh(call, "filesystem", root))
     if is_mountable(call, name):
         mount(call, name)
+    return Reply()
+
+
+def _fits(call: Call, name: str, root: dict[str, str]) -> bool:
+    """Say whether the root of a new pool can have its limits; puts one without what it reserves."""
+    limits = {key: int(root.get(key, "0")) for key in LIMITS}
+    quotas = {key: value for key, value in limits.items() if value and key in QUOTAS}
+    call.tx.put(name, fresh(call, "filesystem", {key: str(value) for key, value in quotas.items()}))
+    space = Space(call, name)
+    return all(value >= space.least(name, key) for key, value in quotas.items()) and all(
+        space.reserves(name, key, value) for key, value in limits.items() if value and key not in QUOTAS
+    )
 
 
 def zpool_destroy(call: Call, args: list[str]) -> Reply:
@@ -187,8 +204,7 @@ def _take(call: Call, guid: str, found: Exported, opts: Options) -> str:
     call.tx.drop(Exported, guid)
     call.tx.put(found.name, replace(pool, props={**pool.props, **assignments(opts.every("o"))}))
     call.tx.unshelve(found.name, guid)
-    refused = [] if "N" in opts else mount_all(call, found.name)
-    return "".join(refused)
+    return "" if "N" in opts else mount_imported(call, found.name)
 
 
 def _id(guid: str) -> str:

@@ -95,4 +95,31 @@ LEARNED: Final[dict[str, Learned]] = {
         mounted="pa/x/y pa/y",
         said="1: cannot rename 'pa/x': dataset already exists",
     ),
+    "an import mounts the root in any case, and nothing below another that has noauto": Learned(
+        (
+            *("zfs create -o canmount=noauto pa/x", "zfs create pa/x/y", "zfs create -o canmount=off pa/z"),
+            *("zfs create pa/z/y", "zfs set canmount=noauto pa", "zpool export pa"),
+            "zpool import -d DISKS pa",
+        ),
+        files="pa/x pa/x/y pa/z pa/z/y",
+        mounted="pa/z/y",
+    ),
+    "what an import leaves unmounted, mount -a mounts": Learned(
+        (
+            *("zfs create -o canmount=noauto pa/x", "zfs create pa/x/y", "zpool export pa"),
+            *("zpool import -d DISKS pa", "zfs mount -a"),
+        ),
+        files="pa/x pa/x/y",
+        mounted="pa/x/y",
+    ),
+    "a pool whose root cannot have its quota is taken back": Learned(
+        (
+            *("zpool create -o ashift=12 -m ROOT/pb pb DISK1", "zpool export pb"),
+            "zpool create -f -m ROOT/pb -O refquota=16K pb DISK1",
+            "zpool create -m ROOT/pb -O reservation=1G pb DISK1",
+            "zpool create -m ROOT/pb -O quota=2M -O reservation=8M pb DISK1",
+        ),
+        files="pb",
+        said="1: cannot create 'pb': one or more devices is out of space",
+    ),
 }
