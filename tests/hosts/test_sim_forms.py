@@ -85,7 +85,7 @@ TRANSCRIPTS: dict[str, list[Row]] = {
         ("zfs create p/a", 0, ""),
         (f"zpool create q {A1}", 0, ""),
         ("zfs set mountpoint=/p/a/q q", 0, ""),
-        ("zpool export p", 1, "pool is busy"),
+        ("zpool export p", 1, "Device busy"),
         ("zpool destroy p", 1, "Device busy"),
         ("zfs unmount p/a", 1, "Device busy"),
         ("zfs unmount q", 0, ""),

@@ -133,20 +133,28 @@ def zpool_destroy(call: Call, args: list[str]) -> Reply:
 
 
 def zpool_export(call: Call, args: list[str]) -> Reply:
-    """Unmount all of a pool and let it go."""
+    """Unmount all of each pool and let it go; those that cannot be are told, and the others go."""
     opts = options(args, "f", EXPORT_USAGE)
     count(opts.operands, 1, None, EXPORT_USAGE, what="pool")
-    for name in opts.operands:
+    said = "".join(_exported(call, name) for name in opts.operands)
+    return Reply(1 if said else 0, "", said)
+
+
+def _exported(call: Call, name: str) -> str:
+    """Let a pool go; return what was refused."""
+    try:
         pool = opened(call, name)
-        if busy := _busy(call, name):
-            return Reply(1, "", f"{busy}cannot export '{name}': pool is busy\n")
-        for each, dataset in _datasets(call, name).items():
-            if dataset.loaded:
-                call.tx.put(each, replace(dataset, loaded=False))
-        call.tx.drop(Pool, name)
-        call.tx.put(pool.guid, Exported(name, dataclasses.asdict(pool)))
-        call.tx.shelve(name, pool.guid)
-    return Reply()
+    except Refusal as refusal:
+        return refusal.reply.err
+    if busy := _busy(call, name):
+        return busy
+    for each, dataset in _datasets(call, name).items():
+        if dataset.loaded:
+            call.tx.put(each, replace(dataset, loaded=False))
+    call.tx.drop(Pool, name)
+    call.tx.put(pool.guid, Exported(name, dataclasses.asdict(pool)))
+    call.tx.shelve(name, pool.guid)
+    return ""
 
 
 def zpool_import(call: Call, args: list[str]) -> Reply:

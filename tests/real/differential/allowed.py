@@ -132,7 +132,7 @@ ALLOWED: Final[tuple[Allowed, ...]] = (
         "a forced unmount is put off",
         "with -f the old tool takes a mount away from under others; without -f, as drivers do, both refuse",
         "zfs-fuse",
-        r"^zfs unmount -f ",
+        r"^z(fs unmount|pool destroy) -f ",
         (POOL, "zfs create -o mountpoint=ROOT/pa/deep pa/x", "zfs unmount -f pa"),
         r"^1: cannot unmount '\S+': \[busy\]",
         r"^0: $",

@@ -122,4 +122,13 @@ LEARNED: Final[dict[str, Learned]] = {
         files="pb",
         said="1: cannot create 'pb': one or more devices is out of space",
     ),
+    "an export tells what cannot be unmounted, and lets the other pools go": Learned(
+        (
+            *("zpool create -m ROOT/pa/deep pb DISK1", "zpool create -m ROOT/pc pc DISK2"),
+            "zpool export pa nosuch pc",
+        ),
+        files="pa/deep pc",
+        mounted="pb",
+        said="1: cannot unmount 'ROOT/pa': [busy]\ncannot open 'nosuch': no such pool",
+    ),
 }

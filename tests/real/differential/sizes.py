@@ -19,8 +19,11 @@ PART: Final = 0.15
 POOL_KIB: Final = 1500
 """What the real root of a pool also counts: the pool's own records, some hundred KiB when it is small."""
 NEAR_KIB: Final = 700
-WAITS: Final = re.compile(r"zfs (create|set|snapshot|inherit|rename) .*?(\w+)[^ ]*$")
-"""Commands that end when the pool is written; what was freed comes back later, so not those that destroy."""
+WAITS: Final = re.compile(r"zfs (create(?! -p)|set|snapshot|inherit|rename(?! -p)) .*?(\w+)[^ ]*$")
+"""Commands that end when the pool is written; what was freed comes back later, so not those that destroy.
+
+With -p there may have been nothing to write.
+"""
 
 
 def too_different(line: str, said: str, sim: State, real: State) -> list[str]:
