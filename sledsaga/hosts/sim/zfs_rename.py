@@ -7,6 +7,8 @@
 - After that the folder goes at which, by the new name, the one would be whose path is the first in the order
   of paths; its settings are those from before. Most often this is the new place of the renamed one.
 - A rename that is refused because of the new name has unmounted and mounted, too.
+
+This is what illumos does; OpenZFS since 0.8 looks at the mounted ones below only.
 """
 
 from __future__ import annotations
