@@ -1,16 +1,18 @@
-"""What a zone is asked, on a real machine, and what becomes of a question that is never answered."""
+"""What a zone is asked on a real machine: whether it is ready, and what time it is; and no answer at all."""
 
 from __future__ import annotations
 
 import contextlib
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sledsaga.check.room import Room
 from sledsaga.errors import Transient
+from sledsaga.hosts.zone import ServiceProfile
 from tests.real.zone_ground import Ground, laid, standing
 from tests.tiers import skip_tier
 
@@ -33,6 +35,36 @@ def test_a_question_that_hangs(ground: Ground) -> None:
             ground.services.wait_ready(spec.name, timeout_s=0.25)
         assert not ground.services.is_time_in_step(spec.name)
         assert b"/usr/bin/sleep\x0060.125\0" not in command_lines()
+    assert ground.left() == {}
+
+
+def test_the_clock(ground: Ground) -> None:
+    """A zone with a time probe is in step when its daemon says so; without one the kernel is asked."""
+    tracking = "A9FEA97B,169.254.169.123,4,1.0,0.1,0.1,0.1,-22.0,0.0,0.1,0.1,0.1,16.4,{}\n"
+    for leap, expected in (("Normal", True), ("Not synchronised", False)):
+        image = ground.image(
+            files={"/etc/responder/zone": "{zone}\n", "/etc/tracking": tracking.format(leap)},
+            time=["/usr/bin/cat", "/etc/tracking"],
+        )
+        with standing(ground, ground.spec(image)) as spec:
+            ground.zones.ensure(spec)
+            assert ground.services.is_time_in_step(spec.name) is expected
+            ground.zones.halt(spec.name)
+            assert not ground.services.is_time_in_step(spec.name)
+    assert ground.left() == {}
+
+
+def test_time_is_served(ground: Ground) -> None:
+    """An NTP zone serves the time on its port below 1024, without rights, and says that it is in step."""
+    if missing := [path for path in ("/usr/sbin/chronyd", "/usr/bin/chronyc") if not Path(path).exists()]:
+        skip_tier("native", f"install chrony ({missing[0]})")
+    spec = ground.spec(ground.image("chrony"))
+    assert spec.profile is not None
+    listen = (("listen_addr", spec.profile.network.address), ("listen_port", "123"))
+    profile = replace(spec.profile, services=(ServiceProfile("ntp", listen),))
+    with standing(ground, replace(spec, profile=profile)) as spec:
+        ground.boot(spec)
+        assert ground.services.is_time_in_step(spec.name)
     assert ground.left() == {}
 
 

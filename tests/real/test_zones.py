@@ -22,7 +22,7 @@ from sledsaga.hosts.linux.platform import linux
 from sledsaga.hosts.linux.runtime import Container
 from sledsaga.hosts.readonly import ReadOnlyHost
 from sledsaga.hosts.sled import Sled
-from sledsaga.hosts.zone import ServiceProfile, ZoneSpec
+from sledsaga.hosts.zone import ZoneSpec
 from tests.real.conftest import run
 from tests.real.zone_ground import (
     NETNS,
@@ -447,34 +447,6 @@ def test_no_root_rights(ground: Ground, spec: ZoneSpec) -> None:
             os._exit(7 if "Permission denied" in str(error) else 8)
         os._exit(9)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-
-
-def test_the_clock(ground: Ground) -> None:
-    """A zone with a time probe is in step when its daemon says so; without one the kernel is asked."""
-    tracking = "A9FEA97B,169.254.169.123,4,1.0,0.1,0.1,0.1,-22.0,0.0,0.1,0.1,0.1,16.4,{}\n"
-    for leap, expected in (("Normal", True), ("Not synchronised", False)):
-        image = ground.image(
-            files={"/etc/responder/zone": "{zone}\n", "/etc/tracking": tracking.format(leap)},
-            time=["/usr/bin/cat", "/etc/tracking"],
-        )
-        with standing(ground, ground.spec(image)) as spec:
-            ground.zones.ensure(spec)
-            assert ground.services.is_time_in_step(spec.name) is expected
-            ground.zones.halt(spec.name)
-            assert not ground.services.is_time_in_step(spec.name)
-
-
-def test_time_is_served(ground: Ground) -> None:
-    """An NTP zone serves the time on its port below 1024, without rights, and says that it is in step."""
-    if missing := [path for path in ("/usr/sbin/chronyd", "/usr/bin/chronyc") if not Path(path).exists()]:
-        skip_tier("native", f"install chrony ({missing[0]})")
-    spec = ground.spec(ground.image("chrony"))
-    assert spec.profile is not None
-    listen = (("listen_addr", spec.profile.network.address), ("listen_port", "123"))
-    profile = replace(spec.profile, services=(ServiceProfile("ntp", listen),))
-    with standing(ground, replace(spec, profile=profile)) as spec:
-        ground.boot(spec)
-        assert ground.services.is_time_in_step(spec.name)
 
 
 def test_a_run_folder_of_its_own(ground: Ground, tmp_path: Path) -> None:
