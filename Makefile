@@ -38,8 +38,8 @@ coverage: venv ## every branch of the core is reached by its own tests
 mutants: venv ## every change of the core is noticed, or explained in docs/mutants.md; half an hour
 	@$(BIN)/mutmut run > /dev/null; $(BIN)/python tests/mutants.py
 
-bench: venv ## steps per second, commits and memory
-	@$(BIN)/python bench/run.py
+bench: venv ## how fast sagas are, beside the bare disk in the same run; how many bars hold (some seven minutes)
+	@$(BIN)/python -m bench
 
 serve: venv ## an executor for good, in the foreground
 	@$(BIN)/python -m sledsaga serve

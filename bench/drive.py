@@ -1,0 +1,110 @@
+"""Drives sagas on an engine as a user would, and says how long it took."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from sledsaga import Catalog, Engine, Limits
+from sledsaga.core.events import Ended, Recorded
+from sledsaga.store.open import open_store
+
+CLIENTS: Final = 32
+"""threads that submit: each waits for the disk before it submits again"""
+
+
+@dataclass(slots=True)
+class Commits:
+    """Counts the transactions of an engine whose hook it is."""
+
+    count: int = 0
+
+    def __call__(self, point: str, _step: str | None) -> None:
+        """Be told of a point that the engine passes."""
+        self.count += point == "after-append"
+
+
+@contextmanager
+def engine_on(
+    log: Path, catalog: Catalog, limits: Limits | None = None, hook: Commits | None = None
+) -> Iterator[Engine]:
+    """Give an engine on a log in a file, with full durability; it is closed at the end."""
+    with Engine(open_store(f"sqlite:///{log}"), catalog, limits=limits, hook=hook) as engine:
+        yield engine
+
+
+def one_by_one(engine: Engine, operation: str, sagas: int) -> float:
+    """Submit a saga and wait for it, then the next; return the seconds of all."""
+    began = time.perf_counter()
+    for _ in range(sagas):
+        engine.wait(engine.submit(operation).id)
+    return time.perf_counter() - began
+
+
+@dataclass(slots=True)
+class Kept:
+    """What keeping so many going took: seconds in all, and from submission to rest for each saga."""
+
+    seconds: float = 0.0
+    began: dict[str, float] = field(default_factory=dict)
+    ended: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def latencies(self) -> list[float]:
+        """Return the seconds from submission to rest, sorted."""
+        return sorted(self.ended[saga] - began for saga, began in self.began.items())
+
+
+def keep_going(engine: Engine, operation: str, sagas: int, at_once: int) -> Kept:
+    """Keep so many sagas going, until so many have ended: whenever one ends, another is submitted."""
+    kept, free, numbers = Kept(), threading.Semaphore(at_once), iter(range(sagas))
+
+    def watch(saga: str, events: tuple[Recorded, ...]) -> None:
+        if isinstance(events[-1].event, Ended):
+            kept.ended[saga] = time.perf_counter()
+            free.release()
+
+    def submit() -> None:
+        for _ in numbers:
+            free.acquire()
+            began = time.perf_counter()
+            kept.began[engine.submit(operation).id] = began
+
+    unsubscribe = engine.subscribe(watch)
+    began = time.perf_counter()
+    in_threads(submit, min(at_once, CLIENTS))
+    for _ in range(at_once):
+        free.acquire()
+    kept.seconds = time.perf_counter() - began
+    unsubscribe()
+    return kept
+
+
+def submit_all(engine: Engine, operation: str, sagas: int) -> None:
+    """Submit so many sagas, from many threads, as fast as they are recorded."""
+    numbers = iter(range(sagas))
+
+    def submit() -> None:
+        for _ in numbers:
+            engine.submit(operation)
+
+    in_threads(submit, CLIENTS)
+
+
+def in_threads(work: Callable[[], None], number: int) -> None:
+    """Do something in so many threads, to its end."""
+    threads = [threading.Thread(target=work) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def quantile(values: list[float], part: float) -> float:
+    """Return the value below which that part of the sorted values lies."""
+    return values[min(len(values) - 1, int(len(values) * part))]
