@@ -1,4 +1,7 @@
-"""What was found, as a table for people and as JSON for programs."""
+"""What was found, as a table for people and as JSON for programs.
+
+python -m bench.table FILE.json [CASE …]    a table as documents have it, of all cases or of some
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 import platform
 import sqlite3
 import statistics
+import sys
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -68,6 +72,7 @@ def _case(measured: Measured) -> dict[str, Any]:
             "ours": found.ours,
             "against": found.against,
             "unit": found.row.unit,
+            "digits": found.row.digits,
             "ratios": found.ratios,
             "bar": str(found.row.bar) if found.row.bar else None,
             "holds": found.holds,
@@ -85,3 +90,26 @@ def save(name: str, measured: list[Measured], summary: str) -> Path:
     path = RESULTS / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}.json"
     path.write_text(json.dumps(as_json(measured, summary), indent=1, ensure_ascii=False) + "\n")
     return path
+
+
+def as_document(saved: dict[str, Any], names: list[str]) -> str:
+    """Return the rows of a saved run as a table in Markdown."""
+    lines = [
+        "| workload; what it is held against | ours | against | unit | ratio | bar | holds |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    cases = [case for case in saved["cases"] if not names or case["name"] in names]
+    lines += [f"| {' | '.join(_cells(row))} |" for case in cases for row in case["rows"]]
+    return "\n".join(lines)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    ratios = row["ratios"]
+    spread = f"{ratios[0]:.2f} **{statistics.median(ratios):.2f}** {ratios[-1]:.2f}" if ratios else ""
+    verdict = {True: "yes", False: "no", None: ""}[row["holds"]]
+    figures = [number(row[side], row["digits"]) for side in ("ours", "against")]
+    return [row["workload"], *figures, row["unit"], row["trouble"] or spread, row["bar"] or "", verdict]
+
+
+if __name__ == "__main__":
+    print(as_document(json.loads(Path(sys.argv[1]).read_text()), sys.argv[2:]))

@@ -12,10 +12,10 @@ import pytest
 from bench import reading
 from bench.cases import Bar, Case, Row, Side, at_least, at_most
 from bench.child import Place
-from bench.rounds import Figures, find, measure
+from bench.rounds import Figures, Measured, find, measure
 from bench.sizes import TINY
 from bench.suite import CASES
-from bench.table import count, line
+from bench.table import as_document, as_json, count, line
 
 STEPS = Row("steps", "ours.steps/s", "floor.steps/s", at_least(0.5))
 
@@ -93,3 +93,13 @@ def test_a_side_that_dies_is_told_with_its_last_words() -> None:
     """What a measurement raises in its process stands in the table, and the others are measured."""
     case = Case("broken", (Side("ours", "bench.nowhere:at_all"),), (Row("steps", "ours.x", None),))
     assert "bench.nowhere" in line(measure(case, "tiny").rows()[0])
+
+
+def test_a_saved_run_becomes_a_table_of_a_document() -> None:
+    """The rows of a run are lines of Markdown, each with its ratios, bar and verdict."""
+    rounds: list[Figures] = [{"ours": {"steps/s": 60.0}, "floor": {"steps/s": 100.0}}]
+    measured = Measured(Case("one", (), (STEPS,)), rounds)
+    saved = json.loads(json.dumps(as_json([measured], "1 of 1 bars hold")))
+    assert as_document(saved, ["one"]).splitlines()[2:] == [
+        "| steps | 60 | 100 |  | 0.60 **0.60** 0.60 | ≥ 0.5 | yes |"
+    ]
