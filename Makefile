@@ -2,7 +2,7 @@
 PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13 python3.14 python3.15,$(if $(shell $(name) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes),$(name))))
 BIN := .venv/bin
 
-.PHONY: help demo demo-real test test-vm test-power lint check nightly coverage mutants bench serve clean venv
+.PHONY: help demo demo-real test test-vm test-power lint check nightly coverage mutants bench bench-peers serve clean venv
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile | expand -t 18
@@ -40,6 +40,9 @@ mutants: venv ## every change of the core is noticed, or explained in docs/mutan
 
 bench: venv ## how fast sagas are, beside the bare disk in the same run; how many bars hold (some seven minutes)
 	@$(BIN)/python -m bench
+
+bench-peers: venv ## the same sagas on DBOS, TaskFlow, Edda and Restate, each installed once in a place of its own
+	@$(BIN)/python -m bench.peers
 
 serve: venv ## an executor for good, in the foreground
 	@$(BIN)/python -m sledsaga serve
