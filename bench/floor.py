@@ -108,11 +108,18 @@ def by_size(rows: Iterable[Write]) -> Iterator[Batch]:
     for row in rows:
         is_new = not row.text.startswith("UPDATE")
         if count == BATCH and is_new:
-            yield batch
+            yield in_order(batch)
             batch, count = {}, 0
         batch.setdefault(row.text, []).append(row.values)
         count += is_new
-    yield batch
+    yield in_order(batch)
+
+
+def in_order(batch: Batch) -> Batch:
+    """Put what is new first, and how sagas ended last: a statement runs for all of its rows at once."""
+    return dict(
+        sorted(batch.items(), key=lambda item: (item[0].startswith("UPDATE"), item[0] == LAST_UPDATE))
+    )
 
 
 def writes(log: Path) -> Iterator[Write]:

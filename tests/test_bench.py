@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench import reading
+from bench import floor, reading
 from bench.cases import Bar, Case, Row, Side, at_least, at_most
 from bench.child import Place
 from bench.rounds import Figures, Measured, find, measure
@@ -103,3 +105,21 @@ def test_a_saved_run_becomes_a_table_of_a_document() -> None:
     assert as_document(saved, ["one"]).splitlines()[2:] == [
         "| steps | 60 | 100 |  | 0.60 **0.60** 0.60 | ≥ 0.5 | yes |"
     ]
+
+
+@pytest.mark.parametrize(("name", "batches"), [("one", floor.by_step), ("many", floor.by_size)])
+def test_the_floor_writes_the_very_rows_of_the_engine(name: str, batches: Any, tmp_path: Path) -> None:
+    """What bare sqlite3 writes again is the log that the engine wrote, row by row."""
+    floor.make_logs(Place(tmp_path, tmp_path, TINY))
+    log, again = tmp_path / f"{name}.db", tmp_path / "again.db"
+    floor.replay(again, list(batches(floor.writes(log))))
+    assert rows(log) == rows(again)
+
+
+def rows(log: Path) -> dict[str, list[Any]]:
+    """Return all that a log holds."""
+    with closing(sqlite3.connect(log)) as db:
+        return {
+            table: sorted(db.execute(f"SELECT * FROM {table}"), key=str)  # noqa: S608 - names of ours
+            for table in ("dag", "saga", "plan", "event", "saga_lock")
+        }
