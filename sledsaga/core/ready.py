@@ -45,14 +45,19 @@ def ready(state: State, now: float, room: int | None = None) -> Ready:
         return Ready((ev.Ended(end),), state.run, None, None)
     if held(state):
         return Ready((), state.run, None, None)
-    starts = tuple(islice(_starts(state, now), room))
-    wake_at = state.backing_off[0][0] if state.backing_off else None
-    return Ready(starts, state.run, wake_at if wake_at is None or wake_at > now else None, None)
+    starts = tuple(islice(_starts(state, now), room)) if room != 0 else ()
+    return Ready(starts, state.run, _wake_at(state, now), None)
 
 
 def held(state: State) -> bool:
     """Say whether nothing may be started: parked, paused, never claimed, or waiting for locks."""
     return bool(state.hold)
+
+
+def _wake_at(state: State, now: float) -> float | None:
+    """Return when the first wait of a step is over, if that is still to come."""
+    wake_at = state.backing_off[0][0] if state.backing_off else None
+    return wake_at if wake_at is None or wake_at > now else None
 
 
 def has_due(state: State, now: float) -> bool:

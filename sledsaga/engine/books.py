@@ -120,7 +120,7 @@ class Books:
     def rest(self, live: Live) -> None:
         """Let a saga out of memory that rests, and tell whoever waits for it."""
         self._let_out(live)
-        self.replies.rests(live.id)
+        self.replies.rests(live)
 
     def _let_out(self, live: Live) -> None:
         self.live.pop(live.id, None)

@@ -33,6 +33,7 @@ from sledsaga.engine.diagnostics import logger
 from sledsaga.engine.execute import Executor
 from sledsaga.engine.ids import check_id, new_id
 from sledsaga.engine.limits import Limits
+from sledsaga.engine.live import Live
 from sledsaga.engine.messages import (
     Decide,
     Decision,
@@ -181,12 +182,13 @@ class Engine:
         Raises WaitTimedOut (the saga goes on), NotFound, LogUnavailable, LostClaim, Stopping, and
         UsageError when this engine drives nothing and the saga does not rest.
         """
-        reply: Future[None] = Future()
+        reply: Future[Live | None] = Future()
         if not self._answered(Wait(saga, reply), reply, timeout_s):
             now = self.view(saga).state
             msg = f"saga {saga} is still {now} after {timeout_s:g} s; it goes on, wait again or look at it"
             raise WaitTimedOut(msg)
-        return self.view(saga)
+        rested = reply.result()
+        return self.view(saga) if rested is None else view(saga, rested.plan, rested.state, key=rested.key)
 
     def view(self, saga: str) -> SagaView:
         """Return the picture of a saga by what the log has now; raises NotFound, LogCorrupt."""
@@ -282,7 +284,7 @@ class Engine:
         self._loop.ask(message)
         return reply.result()
 
-    def _answered(self, message: Message, reply: Future[None], timeout_s: float | None) -> bool:
+    def _answered(self, message: Message, reply: Future[Any], timeout_s: float | None) -> bool:
         """Ask, and say whether the answer came in time; then nobody waits for it any more."""
         self._loop.ask(message)
         try:

@@ -210,19 +210,19 @@ class Executor:
         """Let every saga touched come as far as it can without a call, then hand out the room for calls."""
         now = self.clock.now()
         for live in list(self.books.touched.values()):
-            live.record(ready(live.state, now, 0).record, now)
-            self._plan_on(live, now)
+            asked = ready(live.state, now, 0)
+            live.record(asked.record, now)
+            self._plan_on(live, asked.wake_at, now)
         for live, room in self.books.lanes.served():
             self._start_calls(live, room, now)
 
-    def _plan_on(self, live: Live, now: float) -> None:
+    def _plan_on(self, live: Live, wake_at: float | None, now: float) -> None:
         """Note when, and whether, the saga wants to start something next."""
         if live.state.outcome:
             self.books.pass_on(live.id)
             return
         if live.state.at_rest:
             self.books.step_aside(live.id)
-        wake_at = ready(live.state, now, 0).wake_at
         if wake_at is not None and wake_at != live.wake_at:
             live.wake_at = wake_at
             heappush(self._wakes, (wake_at, live.id))
@@ -232,13 +232,12 @@ class Executor:
     def _start_calls(self, live: Live, room: int, now: float) -> None:
         if self.books.stopping or self.books.live.get(live.id) is not live:
             return
-        before = len(live.state.in_flight)
-        live.record(ready(live.state, now, room).record, now)
-        started = len(live.state.in_flight) - before
-        if started:
-            self.books.lanes.take(live, started)
+        asked = ready(live.state, now, room)
+        live.record(asked.record, now)
+        if asked.record:
+            self.books.lanes.take(live, len(asked.record))
             self.books.touch(live)
-            self._plan_on(live, now)
+            self._plan_on(live, ready(live.state, now, 0).wake_at, now)
 
     def _answer(self) -> None:
         self.books.replies.give_answers()

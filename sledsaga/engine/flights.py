@@ -15,7 +15,6 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
 from sledsaga.core.endings import CleanFailure, Ending, Failed, Succeeded, TransientFailure, Undone
@@ -92,7 +91,7 @@ class Flights:
 
     def _start(self, live: Live, call: Call) -> None:
         context = self._context(live, call)
-        job = replace(live.make_job(call, context), sled=self._sled, hook=self._hook)
+        job = live.make_job(call, context, self._sled, self._hook)
         flight = Flight(call, job)
         live.flights[call.step] = flight
         self.count += 1

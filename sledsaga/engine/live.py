@@ -13,7 +13,7 @@ from sledsaga.core.state import Call, State
 from sledsaga.core.view import direction, saga_state
 from sledsaga.engine.clock import SYSTEM, Clock
 from sledsaga.engine.context import Context
-from sledsaga.engine.perform import Job
+from sledsaga.engine.perform import Hook, Job, SledFactory
 from sledsaga.store.store import Append, Index, NewSaga
 
 
@@ -77,14 +77,20 @@ class Live:
         self.durable, self.is_new = (self.state.epoch, self.state.seq), False
         return events
 
-    def make_job(self, call: Call, context: Context) -> Job:
+    def make_job(self, call: Call, context: Context, sled: SledFactory | None, hook: Hook | None) -> Job:
         """Return the job of a call; raises KeyError only when the machine broke its own rules."""
         if self.bound is None:
             msg = f"saga {self.id} runs without code"
             raise AssertionError(msg)
         step, outputs = self.plan.dag.steps[call.step], self.state.outputs
         values = stored_inputs(step, self.plan.scopes, outputs)
-        return Job(self.bound.steps[call.step], context, values, outputs.get(call.step), call.step in outputs)
+        output, has_output = outputs.get(call.step), call.step in outputs
+        return Job(self.bound.steps[call.step], context, values, output, has_output, sled, hook)
+
+    @property
+    def was_submitted_here(self) -> bool:
+        """Say whether all of it came from a submission to this executor, so that its key is known."""
+        return bool(self.digest)
 
     @property
     def has_begun(self) -> bool:

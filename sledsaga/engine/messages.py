@@ -66,10 +66,13 @@ class Decide:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Tell when the saga rests: ended, stuck, or paused with nothing running."""
+    """Tell when the saga rests: ended, stuck, or paused with nothing running.
+
+    The answer is the saga as it was let out of memory, or None when only the log has it all.
+    """
 
     saga: str
-    reply: Future[None]
+    reply: Future[Live | None]
 
 
 @dataclass(frozen=True, slots=True)

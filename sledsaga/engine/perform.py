@@ -25,6 +25,7 @@ from sledsaga.engine.context import Context
 from sledsaga.errors import FailedClean, Transient
 
 OUTPUT_BYTES_MAX = 1024 * 1024
+_as_text = json.JSONEncoder(allow_nan=False).encode
 SledFactory = Callable[[Context], Any]
 Hook = Callable[[str, str | None], None]
 
@@ -144,7 +145,7 @@ def _ended(job: Job, output: Any) -> Ending:  # noqa: ANN401 - whatever a step r
         return Undone()
     try:
         stored = job.bound.encode(output)
-        size = len(json.dumps(stored, allow_nan=False))
+        size = len(_as_text(stored))
     except (ValueError, TypeError, RecursionError) as error:
         return Failed(f"the output, a {type(output).__name__}, cannot be stored as JSON: {_line(error)}")
     if size > OUTPUT_BYTES_MAX:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from sledsaga.engine.live import Live
 from sledsaga.engine.messages import Recovered
 from sledsaga.errors import SledsagaError
 
@@ -23,7 +24,7 @@ class Replies:
     def __init__(self) -> None:
         """Begin with nobody waiting."""
         self._answers: list[tuple[str, Future[Any], object]] = []
-        self._waiters: dict[str, list[Future[None]]] = {}
+        self._waiters: dict[str, list[Future[Live | None]]] = {}
         self._idlers: list[Future[None]] = []
         self._recovering: list[Future[Recovered]] = []
 
@@ -31,7 +32,7 @@ class Replies:
         """Answer once the log has what the answer says of the saga."""
         self._answers.append((saga, reply, result))
 
-    def at_rest(self, saga: str, reply: Future[None]) -> None:
+    def at_rest(self, saga: str, reply: Future[Live | None]) -> None:
         """Answer once the saga rests."""
         self._waiters[saga] = [*_patient(self._waiters.get(saga, [])), reply]
 
@@ -48,9 +49,10 @@ class Replies:
         """Say whether somebody wants to know what a recovery found."""
         return bool(self._recovering)
 
-    def rests(self, saga: str) -> None:
-        """Note that a saga rests, as of this write."""
-        self._answers += [(saga, reply, None) for reply in self._waiters.pop(saga, ())]
+    def rests(self, live: Live) -> None:
+        """Note that a saga rests, as of this write; nobody changes it in memory from now on."""
+        rested = live if live.was_submitted_here else None
+        self._answers += [(live.id, reply, rested) for reply in self._waiters.pop(live.id, ())]
 
     def withdraw(self, saga: str) -> list[tuple[Future[Any], object]]:
         """Take back what was to be answered after the write about a saga that was not written."""
@@ -111,5 +113,5 @@ def refuse(reply: Future[Any], error: SledsagaError) -> None:
         reply.set_exception(own)
 
 
-def _patient(replies: list[Future[None]]) -> list[Future[None]]:
+def _patient(replies: list[Future[Answer]]) -> list[Future[Answer]]:
     return [reply for reply in replies if not reply.done()]

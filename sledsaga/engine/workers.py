@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import Protocol
 
@@ -47,12 +49,15 @@ class Threads:
         self._jobs: SimpleQueue[tuple[Job, Report] | None] = SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: dict[int, asyncio.Task[Ending]] = {}
+        self._fresh: deque[tuple[Job, Report]] = deque()
         self._closed = False
 
     def start(self, job: Job, report: Report) -> None:
         """Run a job; `report` is called with its ending, from the thread that ran it."""
         if job.function.is_async:
-            self._event_loop().call_soon_threadsafe(self._spawn, job, report)
+            self._fresh.append((job, report))
+            if len(self._fresh) == 1:  # else the loop is awake already, and takes them all
+                self._event_loop().call_soon_threadsafe(self._spawn)
             return
         self._jobs.put((job, report))
         if not self._idle.acquire(blocking=False) and self._threads < self._bound:
@@ -103,12 +108,16 @@ class Threads:
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 
-    def _spawn(self, job: Job, report: Report) -> None:
-        task = asyncio.get_running_loop().create_task(perform_async(job))
-        self._tasks[id(job)] = task
-        task.add_done_callback(lambda done: self._over(job, done, report))
+    def _spawn(self) -> None:
+        """Make tasks of all jobs that have come, but for those that come while this goes on."""
+        loop = asyncio.get_running_loop()
+        while self._fresh:
+            job, report = self._fresh.popleft()
+            task = loop.create_task(perform_async(job))
+            self._tasks[id(job)] = task
+            task.add_done_callback(partial(self._over, job, report))
 
-    def _over(self, job: Job, done: asyncio.Task[Ending], report: Report) -> None:
+    def _over(self, job: Job, report: Report, done: asyncio.Task[Ending]) -> None:
         del self._tasks[id(job)]
         report(Failed("cancelled before it began") if done.cancelled() else done.result())
 

@@ -26,6 +26,8 @@ FIELDS: Final[dict[str, type | tuple[type, ...]]] = {
     "outcome": str,
     **dict.fromkeys(("by", "reason", "why", "error", "executor"), str),
 }
+START: Final = ("attempt",)
+"""What a start has beside its step, which is half of all events: no encoder is needed for it."""
 OUTCOMES: Final = frozenset({"succeeded", "undone", "abandoned"})
 
 
@@ -74,11 +76,12 @@ def to_json(body: object) -> str:
 def to_row(event: e.Event) -> EventRow:
     """Return an event's columns; raises UsageError for an output that JSON cannot hold."""
     shape = _SHAPES[type(event)]
-    return EventRow(
-        shape.code,
-        event.step if shape.has_step else None,  # type: ignore[union-attr]  # the shape says that it has one
-        to_json([getattr(event, name) for name in shape.rest]) if shape.rest else None,
-    )
+    step: int | None = event.step if shape.has_step else None  # type: ignore[union-attr]  # its shape says so
+    if not shape.rest:
+        return EventRow(shape.code, step, None)
+    if shape.rest == START:
+        return EventRow(shape.code, step, f"[{event.attempt}]")  # type: ignore[union-attr]  # its shape says so
+    return EventRow(shape.code, step, to_json([getattr(event, name) for name in shape.rest]))
 
 
 def from_row(row: EventRow, *, saga: str, seq: int) -> e.Event:

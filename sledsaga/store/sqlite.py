@@ -119,7 +119,7 @@ def make_engine(path: Path, mode: Mode, *, foreign_keys: bool = True) -> Engine:
     bounds = {} if mode == "rw" else {"max_overflow": -1}
     engine = create_engine("sqlite://", creator=connect, poolclass=pool, **bounds)
     begin = "BEGIN IMMEDIATE" if mode == "rw" else "BEGIN"
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    event.listen(engine, "begin", lambda connection: connection.connection.driver_connection.execute(begin))
     return engine
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, RootTransaction
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 
 from sledsaga.core.dag import Dag, dag_to_json, locks_to_json, scopes_to_json
 from sledsaga.core.events import Ended, LocksAcquired, Recorded
@@ -68,7 +68,7 @@ class Writer:
                 if late is None:
                     late = self._record(connection, new, one, None)
                 assert late is not None, "who has looked first cannot be late"
-            except IntegrityError as error:
+            except sqlite3.IntegrityError as error:
                 raise self._taken(connection, new, error) from error
         return in_order(lost | late, appends)
 
@@ -213,11 +213,13 @@ class Writer:
             else:
                 self._known[saga] = _Known(nums[saga], row.index)
 
-    def _taken(self, connection: Connection, new: Sequence[NewSaga], error: IntegrityError) -> Exception:
+    def _taken(
+        self, connection: Connection, new: Sequence[NewSaga], error: sqlite3.IntegrityError
+    ) -> Exception:
         """Say which saga has the id or the key, once a batch with new ones was refused."""
-        if "saga." not in str(error.orig):
+        if "saga." not in str(error):
             return LogCorrupt(
-                f"log {self._path}: it holds what its columns do not tell ({error.orig}); restore it"
+                f"log {self._path}: it holds what its columns do not tell ({error}); restore it"
             )
         with connection.begin():
             for saga in new:

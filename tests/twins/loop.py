@@ -44,7 +44,7 @@ class TellsRestEarly(Executor):
 
 
 class Hurried(Replies):
-    def at_rest(self, _saga: str, reply: Future[None]) -> None:
+    def at_rest(self, _saga: str, reply: Future[Live | None]) -> None:
         resolve(reply, None)
 
 
