@@ -6,6 +6,7 @@ any thread; what changes a saga goes through the executor's inbox, what reads on
 
 from __future__ import annotations
 
+import functools
 import getpass
 import hashlib
 import os
@@ -298,10 +299,16 @@ class Engine:
 
 def whoami() -> str:
     """Return `user@host` of this process, for the log."""
+    return _name_of(os.getuid())
+
+
+@functools.lru_cache(maxsize=8)
+def _name_of(uid: int) -> str:
+    """Look a user up once: the system's answer costs as much as planning a saga."""
     try:
         return f"{getpass.getuser()}@{socket.gethostname()}"
     except (KeyError, OSError):
-        return f"uid {os.getuid()}@{socket.gethostname()}"
+        return f"uid {uid}@{socket.gethostname()}"
 
 
 def _check_key(key: str | None) -> str | None:
