@@ -22,7 +22,6 @@ from sagas.steps.patience import TRIES
 from sagas.steps.tables import CHANGE_S, dataset_step, look, named
 from sledsaga.core.define import (
     Lock,
-    Model,
     Source,
     Step,
     exclusive,
@@ -34,6 +33,7 @@ from sledsaga.core.define import (
     step,
     value,
 )
+from sledsaga.core.model import Model
 from sledsaga.hosts.names import Compression, DatasetKind, DatasetName, PoolName
 
 Policy = Literal["all-or-nothing", "best-effort"]

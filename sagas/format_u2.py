@@ -18,7 +18,8 @@ from sagas.steps.datasets import DatasetMade, DatasetWanted
 from sagas.steps.patience import TRIES, patient
 from sagas.steps.pools import PoolMade, PoolWanted
 from sagas.steps.tables import CHANGE_S, dataset_step, pool_steps
-from sledsaga.core.define import Lock, Model, Step, exclusive, no_undo, operation, outputs_of, step
+from sledsaga.core.define import Lock, Step, exclusive, no_undo, operation, outputs_of, step
+from sledsaga.core.model import Model
 from sledsaga.hosts.names import Compression, DatasetKind, DatasetName, DiskIdentity, PoolName
 from sledsaga.hosts.sled import Sled
 from sledsaga.hosts.zfs.spec import AGENT

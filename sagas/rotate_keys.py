@@ -20,7 +20,6 @@ from sagas.steps.patience import KEY_TRIES
 from sagas.steps.tables import CHANGE_S, look, named
 from sledsaga.core.define import (
     Lock,
-    Model,
     Source,
     Step,
     exclusive,
@@ -32,6 +31,7 @@ from sledsaga.core.define import (
     step,
     value,
 )
+from sledsaga.core.model import Model
 from sledsaga.hosts.names import PoolName
 
 

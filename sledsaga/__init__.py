@@ -16,7 +16,6 @@ if TYPE_CHECKING:
         Absent,
         Conflicting,
         Lock,
-        Model,
         Operation,
         Present,
         Probe,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
         step,
         value,
     )
+    from sledsaga.core.model import Model
     from sledsaga.core.plan import plan
     from sledsaga.core.view import SagaView
     from sledsaga.engine.catalog import Catalog
@@ -54,7 +54,7 @@ _HOMES = {
     "FailedClean": "errors",
     "Limits": "engine.limits",
     "Lock": "core.define",
-    "Model": "core.define",
+    "Model": "core.model",
     "Operation": "core.define",
     "Plan": "core.dag",
     "Present": "core.define",

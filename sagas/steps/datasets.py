@@ -11,7 +11,8 @@ from typing import Literal
 from uuid import UUID
 
 from sagas.steps.patience import TRIES, patient
-from sledsaga.core.define import Absent, Conflicting, Model, Present, Probe
+from sledsaga.core.define import Absent, Conflicting, Present, Probe
+from sledsaga.core.model import Model
 from sledsaga.engine.context import Context
 from sledsaga.errors import CommandCancelled, SledsagaError, Transient
 from sledsaga.hosts.names import Compression, DatasetName

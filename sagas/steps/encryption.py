@@ -9,7 +9,8 @@ from __future__ import annotations
 from sagas.steps.datasets import Looked, put_back
 from sagas.steps.patience import patient
 from sagas.steps.pools import FoundDisk, PoolWanted
-from sledsaga.core.define import Absent, Model, Present, Probe
+from sledsaga.core.define import Absent, Present, Probe
+from sledsaga.core.model import Model
 from sledsaga.errors import HostError
 from sledsaga.hosts.keys import trial_epochs
 from sledsaga.hosts.names import DiskIdentity, PoolName

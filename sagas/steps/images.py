@@ -12,7 +12,8 @@ import hashlib
 from collections.abc import Iterator
 
 from sagas.steps.patience import patient
-from sledsaga.core.define import Conflicting, Model, Present, Probe
+from sledsaga.core.define import Conflicting, Present, Probe
+from sledsaga.core.model import Model
 from sledsaga.errors import CommandCancelled, CommandTimedOut, HostError, HostUnreachable, NotFound
 from sledsaga.hosts.sled import Sled
 

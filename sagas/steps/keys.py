@@ -16,7 +16,8 @@ from sagas.steps import pools
 from sagas.steps.encryption import crypt_name, load
 from sagas.steps.patience import KEY_TRIES, patient
 from sagas.steps.pools import PoolWanted
-from sledsaga.core.define import Absent, Conflicting, Model, Present, Probe
+from sledsaga.core.define import Absent, Conflicting, Present, Probe
+from sledsaga.core.model import Model
 from sledsaga.engine.context import Context
 from sledsaga.errors import (
     CommandCancelled,

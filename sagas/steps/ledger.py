@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sagas.steps.patience import patient
-from sledsaga.core.define import Absent, Conflicting, Model, Present, Probe
+from sledsaga.core.define import Absent, Conflicting, Present, Probe
+from sledsaga.core.model import Model
 from sledsaga.errors import Conflict, HostError, SledsagaError
 from sledsaga.hosts.ledgers import encode
 from sledsaga.hosts.sled import Sled

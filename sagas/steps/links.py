@@ -10,7 +10,8 @@ import hashlib
 from uuid import UUID
 
 from sagas.steps.patience import patient
-from sledsaga.core.define import Absent, Conflicting, Model, Present, Probe
+from sledsaga.core.define import Absent, Conflicting, Present, Probe
+from sledsaga.core.model import Model
 from sledsaga.errors import CommandFailed
 from sledsaga.hosts.link import VnicSpec
 from sledsaga.hosts.names import LinkName

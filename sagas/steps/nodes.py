@@ -31,14 +31,8 @@ from sagas.steps.tables import (
     zones_before_step,
 )
 from sagas.steps.zone_kinds import ZoneType, ZoneWanted, durable_kind
-from sledsaga.core.define import (
-    Lock,
-    Model,
-    Step,
-    exclusive,
-    step,
-    value,
-)
+from sledsaga.core.define import Lock, Step, exclusive, step, value
+from sledsaga.core.model import Model
 from sledsaga.errors import ForeignObject
 from sledsaga.hosts.names import DatasetKind, DatasetName, DiskIdentity, PoolName
 from sledsaga.hosts.sled import Sled

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from sagas.steps.patience import patient
-from sledsaga.core.define import Absent, Conflicting, Model, Present, Probe
+from sledsaga.core.define import Absent, Conflicting, Present, Probe
+from sledsaga.core.model import Model
 from sledsaga.errors import CommandFailed, ForeignObject, Transient
 from sledsaga.hosts.disks import Disk, Variant
 from sledsaga.hosts.names import DiskIdentity, PoolName

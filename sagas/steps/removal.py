@@ -16,7 +16,7 @@ from sagas.steps.images import Image
 from sagas.steps.patience import patient
 from sagas.steps.zone_kinds import ZoneWanted, spec_of
 from sagas.steps.zone_records import ZoneRecord, ZonesSeen, rebuild
-from sledsaga.core.define import Model
+from sledsaga.core.model import Model
 from sledsaga.errors import ForeignObject, Transient
 from sledsaga.hosts.names import ZoneName
 from sledsaga.hosts.sled import Sled

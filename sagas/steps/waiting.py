@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sagas.steps.patience import patient
-from sledsaga.core.define import Model
+from sledsaga.core.model import Model
 from sledsaga.errors import HostError, Transient
 from sledsaga.hosts.names import ZoneName
 from sledsaga.hosts.sled import Sled

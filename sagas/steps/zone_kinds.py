@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sagas.steps.images import Image, ImageWanted
 from sagas.steps.links import UNDERLAY, zone_link
-from sledsaga.core.define import Model
+from sledsaga.core.model import Model
 from sledsaga.hosts.names import DatasetKind, DatasetName, LinkName, PoolName, ZoneName
 from sledsaga.hosts.zone import STORE, Profile, Properties, ServiceProfile, ZoneNetwork, ZoneSpec
 

@@ -14,7 +14,7 @@ from sagas.steps.images import Image, locate
 from sagas.steps.links import MTU, STUB
 from sagas.steps.patience import patient
 from sagas.steps.zone_kinds import ZoneWanted, profile_of, spec_of
-from sledsaga.core.define import Model
+from sledsaga.core.model import Model
 from sledsaga.errors import ForeignObject, NotFound
 from sledsaga.hosts.link import Links, VnicSpec
 from sledsaga.hosts.names import ZoneName

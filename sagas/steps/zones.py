@@ -11,7 +11,8 @@ from sagas.steps.images import Image
 from sagas.steps.patience import patient
 from sagas.steps.zone_kinds import ZoneWanted, profile_of, spec_of
 from sagas.steps.zone_records import ZonesSeen, rebuild
-from sledsaga.core.define import Absent, Conflicting, Model, Present, Probe
+from sledsaga.core.define import Absent, Conflicting, Present, Probe
+from sledsaga.core.model import Model
 from sledsaga.hosts.names import ZoneName
 from sledsaga.hosts.sled import Sled
 

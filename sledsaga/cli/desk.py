@@ -82,14 +82,24 @@ def make_desk(context: click.Context) -> Desk:
     return Desk(settings, terminal)
 
 
-def verb(group: click.Group, name: str, **attributes: Any) -> Callable[[Callable[..., None]], click.Command]:  # noqa: ANN401 - click's
-    """Register a function as a verb of a group; its docstring is the help."""
+def verb(
+    group: click.Group,
+    name: str,
+    *,
+    only_reads: bool = False,
+    **attributes: Any,  # noqa: ANN401 - click's
+) -> Callable[[Callable[..., None]], click.Command]:
+    """Register a function as a verb of a group; its docstring is the help.
+
+    One that only reads the log has no diagnostics, and starts the sooner.
+    """
 
     def register(function: Callable[..., None]) -> click.Command:
         @functools.wraps(function)
         def run(**given: Any) -> None:  # noqa: ANN401 - click's
             desk = make_desk(click.get_current_context())
-            observe(desk)
+            if not only_reads:
+                observe(desk)
             function(desk, **given)
 
         text = as_help(attributes.pop("help", None) or function.__doc__ or "")

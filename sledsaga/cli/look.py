@@ -43,7 +43,7 @@ def resolve(store: Store, text: str) -> str:
     return resolve(store, text)
 
 
-@verb(root, "list")
+@verb(root, "list", only_reads=True)
 @click.option("--state", "states", multiple=True, type=click.Choice(list(STATES)), help="Only in this state.")
 @click.option(
     "--operation", shell_complete=complete_operation, metavar="NAME", help="Only of this operation."
@@ -105,7 +105,7 @@ def _rows(store: Store, only: Filter, limit: int) -> tuple[list[SagaRow], str | 
     return rows, token
 
 
-@verb(root, "show")
+@verb(root, "show", only_reads=True)
 @click.argument("saga", shell_complete=complete_saga)
 def show(desk: Desk, *, saga: str) -> None:
     r"""Show how SAGA stands: its steps, what needs you, and what you may do.
@@ -123,7 +123,7 @@ def show(desk: Desk, *, saga: str) -> None:
     show_saga(desk, view, full=True)
 
 
-@verb(root, "events")
+@verb(root, "events", only_reads=True)
 @click.argument("saga", shell_complete=complete_saga)
 @click.option(
     "--after", type=click.IntRange(min=0), default=0, metavar="SEQ", help="Only those after this one."
@@ -237,7 +237,7 @@ def _say_if_idle(desk: Desk, store: Store, saga: str) -> None:
         desk.terminal.say("sledsaga: nobody drives it now; `sledsaga recover` does")
 
 
-@verb(root, "locks")
+@verb(root, "locks", only_reads=True)
 @click.argument("saga", required=False, shell_complete=complete_saga)
 def locks(desk: Desk, *, saga: str | None) -> None:
     r"""List who holds a resource and who waits for it, holders first; of SAGA alone if one is named.

@@ -14,24 +14,16 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import TYPE_CHECKING, Any, Literal
 
 from sledsaga.errors import InvalidName, InvalidPlan
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@+-]{0,127}")
 GIVEN = frozenset({"params", "sled", "ctx", "output"})
 RESOURCE = re.compile(r"[a-z][a-z0-9_-]*:[\x21-\x7e]{1,200}")
-
-
-class Model(BaseModel):
-    """Frozen, strict-keyed pydantic model: the parent of params and of structured outputs.
-
-    A number that JSON does not have (NaN, infinity) is refused where it is to be stored, not stored as null.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
 @dataclass(frozen=True, slots=True)

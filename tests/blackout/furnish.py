@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from sagas.steps.patience import TRIES, patient
-from sledsaga.core.define import Model, no_undo, operation, step
+from sledsaga.core.define import no_undo, operation, step
+from sledsaga.core.model import Model
 from sledsaga.engine.context import Context
 from sledsaga.engine.engine import Engine
 from sledsaga.errors import ForeignObject

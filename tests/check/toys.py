@@ -14,7 +14,6 @@ from typing import Any
 from sledsaga.check import Subject
 from sledsaga.core.define import (
     Absent,
-    Model,
     Operation,
     Present,
     Retry,
@@ -24,6 +23,7 @@ from sledsaga.core.define import (
     operation,
     step,
 )
+from sledsaga.core.model import Model
 from sledsaga.errors import CommandFailed, HostUnreachable, Transient
 from sledsaga.hosts.host import Completed, HostCommand
 from sledsaga.hosts.sim import SimSled

@@ -11,9 +11,10 @@ import pytest
 
 from sledsaga.cli.draw import tree
 from sledsaga.cli.terminal import Terminal
-from sledsaga.core.define import Model, no_undo, operation, step
+from sledsaga.core.define import no_undo, operation, step
 from sledsaga.core.events import Recorded, Submitted
 from sledsaga.core.machine import replay
+from sledsaga.core.model import Model
 from sledsaga.core.plan import plan
 from sledsaga.core.view import view
 

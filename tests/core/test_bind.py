@@ -14,7 +14,6 @@ from pydantic_core import PydanticSerializationError
 from sledsaga.core.bind import Bound, bind, stored_inputs
 from sledsaga.core.dag import DagStep, FromParams, FromStep, FromSteps, Given, Input, Known, Plan, make_dag
 from sledsaga.core.define import (
-    Model,
     Node,
     Operation,
     Present,
@@ -28,6 +27,7 @@ from sledsaga.core.define import (
     value,
 )
 from sledsaga.core.events import Json
+from sledsaga.core.model import Model
 from sledsaga.core.plan import plan
 from sledsaga.errors import UnknownOperation
 

@@ -17,9 +17,19 @@ from hypothesis import strategies as st
 from sledsaga.check.walk.drive import Driven, shape
 from sledsaga.core import events as ev
 from sledsaga.core.dag import Dag, Policy, dag_from_json, dag_to_json
-from sledsaga.core.define import Model, Node, Operation, Retry, nest, no_undo, operation, output_of, step
+from sledsaga.core.define import (
+    Node,
+    Operation,
+    Retry,
+    nest,
+    no_undo,
+    operation,
+    output_of,
+    step,
+)
 from sledsaga.core.endings import CleanFailure, Ending, Failed, Succeeded, Undone
 from sledsaga.core.machine import replay
+from sledsaga.core.model import Model
 from sledsaga.core.plan import plan
 from sledsaga.errors import InvalidName, InvalidPlan, LogCorrupt
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from sledsaga.core.define import (
     ONCE,
-    Model,
     Retry,
     exclusive,
     irreversible,
@@ -22,6 +21,7 @@ from sledsaga.core.define import (
     shared,
     step,
 )
+from sledsaga.core.model import Model
 from sledsaga.errors import InvalidName, InvalidPlan, UsageError
 
 NOTHING = no_undo("a test leaves nothing")

@@ -18,7 +18,6 @@ from sledsaga.core.define import (
     ONCE,
     UNDO_RETRY,
     Lock,
-    Model,
     Operation,
     Retry,
     Step,
@@ -33,6 +32,7 @@ from sledsaga.core.define import (
 from sledsaga.core.endings import ERROR_CHARS_MAX, Failed, Succeeded, conclude
 from sledsaga.core.expand import expand
 from sledsaga.core.machine import new_state, replay
+from sledsaga.core.model import Model
 from sledsaga.core.plan import PARAMS_BYTES_MAX, check_params, plan
 from sledsaga.core.ready import Ready, has_due, ready
 from sledsaga.core.unwind import due

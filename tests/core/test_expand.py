@@ -8,7 +8,6 @@ import pytest
 
 from sledsaga.core.dag import FromParams, FromStep, FromSteps, Given, Known, Plan
 from sledsaga.core.define import (
-    Model,
     Operation,
     Source,
     Steps,
@@ -21,6 +20,7 @@ from sledsaga.core.define import (
     step,
     value,
 )
+from sledsaga.core.model import Model
 from sledsaga.core.plan import plan
 from sledsaga.errors import InvalidName, InvalidParams, InvalidPlan
 

@@ -15,7 +15,6 @@ from pydantic import BaseModel
 from sledsaga.core import plan as planning
 from sledsaga.core.define import (
     Lock,
-    Model,
     Operation,
     Step,
     exclusive,
@@ -28,6 +27,7 @@ from sledsaga.core.define import (
     step,
     value,
 )
+from sledsaga.core.model import Model
 from sledsaga.core.plan import check_params, plan
 from sledsaga.errors import InvalidParams, InvalidPlan, TooLarge
 

@@ -26,7 +26,6 @@ from sledsaga.core.dag import (
 )
 from sledsaga.core.define import (
     Lock,
-    Model,
     Node,
     Operation,
     OutputOf,
@@ -45,6 +44,7 @@ from sledsaga.core.define import (
     value,
 )
 from sledsaga.core.expand import expand, needs_of
+from sledsaga.core.model import Model
 from sledsaga.core.plan import plan
 
 DEPTH = 2

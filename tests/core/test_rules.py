@@ -275,7 +275,8 @@ def test_an_empty_saga_succeeds() -> None:
 
 def test_the_module_of_views_draws_every_rule() -> None:
     """Each moment of a saga has a picture, whatever stands in it."""
-    from sledsaga.core.define import Model, no_undo, operation, step
+    from sledsaga.core.define import no_undo, operation, step
+    from sledsaga.core.model import Model
 
     def a() -> int:
         return 1

@@ -15,7 +15,6 @@ from sledsaga.core import events as ev
 from sledsaga.core.commands import Command, decide
 from sledsaga.core.dag import Dag, Policy, dag_from_json, dag_to_json
 from sledsaga.core.define import (
-    Model,
     Node,
     Operation,
     Retry,
@@ -26,6 +25,7 @@ from sledsaga.core.define import (
     step,
 )
 from sledsaga.core.machine import apply
+from sledsaga.core.model import Model
 from sledsaga.core.plan import plan
 from sledsaga.core.view import event_to_json
 from sledsaga.errors import LogCorrupt, SledsagaError

@@ -9,7 +9,8 @@ import pytest
 
 from sledsaga.core.commands import Command
 from sledsaga.core.dag import Plan
-from sledsaga.core.define import Lock, Model, Operation, Retry, exclusive, operation, shared, step
+from sledsaga.core.define import Lock, Operation, Retry, exclusive, operation, shared, step
+from sledsaga.core.model import Model
 from sledsaga.engine.engine import Engine
 from sledsaga.engine.limits import Limits
 from sledsaga.engine.locks import LockTable

@@ -11,7 +11,16 @@ from typing import Any, Never
 import pytest
 
 from sledsaga.core.bind import bind
-from sledsaga.core.define import Absent, Conflicting, Model, Operation, Present, irreversible, operation, step
+from sledsaga.core.define import (
+    Absent,
+    Conflicting,
+    Operation,
+    Present,
+    irreversible,
+    operation,
+    step,
+)
+from sledsaga.core.model import Model
 from sledsaga.engine.context import Context
 from sledsaga.engine.perform import Job, describe, perform
 from sledsaga.errors import FailedClean, Transient

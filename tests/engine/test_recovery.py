@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from sledsaga.core.commands import Command
-from sledsaga.core.define import Model, Operation, Present, Retry, operation, step
+from sledsaga.core.define import Operation, Present, Retry, operation, step
+from sledsaga.core.model import Model
 from sledsaga.engine.limits import Limits
 from sledsaga.engine.messages import Recovered
 from sledsaga.errors import LogCorrupt
@@ -275,7 +276,8 @@ def test_more_sagas_than_fit_into_memory_are_recovered(start: Start) -> None:
 
 CHILD = """
 import os, signal, sys
-from sledsaga.core.define import Model, operation, step
+from sledsaga.core.define import operation, step
+from sledsaga.core.model import Model
 from sledsaga.engine.catalog import Catalog
 from sledsaga.engine.engine import Engine
 from sledsaga.store.open import open_store

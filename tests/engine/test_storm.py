@@ -10,8 +10,17 @@ from typing import Any
 import pytest
 
 from sledsaga.core.commands import VERBS, Command
-from sledsaga.core.define import Model, Operation, Retry, exclusive, irreversible, operation, shared, step
+from sledsaga.core.define import (
+    Operation,
+    Retry,
+    exclusive,
+    irreversible,
+    operation,
+    shared,
+    step,
+)
 from sledsaga.core.machine import replay
+from sledsaga.core.model import Model
 from sledsaga.core.view import ENDED
 from sledsaga.engine.context import Context
 from sledsaga.engine.engine import Engine

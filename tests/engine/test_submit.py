@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from sledsaga.core.define import Model, no_undo, operation, step
+from sledsaga.core.define import no_undo, operation, step
+from sledsaga.core.model import Model
 from sledsaga.engine.ids import new_id
 from sledsaga.errors import (
     Conflict,

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sledsaga.core.define import Lock, Model, Operation, no_undo, operation, step
+from sledsaga.core.define import Lock, Operation, no_undo, operation, step
+from sledsaga.core.model import Model
 from sledsaga.engine.catalog import Catalog
 from sledsaga.engine.engine import Engine
 from sledsaga.store.memory import MemoryStore

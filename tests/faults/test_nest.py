@@ -15,7 +15,8 @@ from sledsaga.check.kills.place import Place, place_of
 from sledsaga.check.kills.processes import Nest
 from sledsaga.check.report import UNSEEN
 from sledsaga.check.subject import Subject
-from sledsaga.core.define import Model, no_undo, operation, step
+from sledsaga.core.define import no_undo, operation, step
+from sledsaga.core.model import Model
 from sledsaga.errors import UsageError
 from tests.faults import letters
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from sledsaga.core import events as e
-from sledsaga.core.define import Model, Operation, exclusive, operation, step
+from sledsaga.core.define import Operation, exclusive, operation, step
 from sledsaga.core.invariants import log_breaches
+from sledsaga.core.model import Model
 from sledsaga.core.view import ENDED
 from sledsaga.engine.catalog import Catalog
 from sledsaga.engine.context import Context

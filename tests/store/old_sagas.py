@@ -15,7 +15,6 @@ from pydantic import Field
 
 from sledsaga.core.define import (
     Lock,
-    Model,
     Node,
     Operation,
     Retry,
@@ -30,6 +29,7 @@ from sledsaga.core.define import (
     step,
     value,
 )
+from sledsaga.core.model import Model
 from sledsaga.errors import FailedClean, Transient
 
 PATIENCE_S = 60.0

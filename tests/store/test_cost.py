@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sledsaga.core.define import Model, no_undo, operation, step
+from sledsaga.core.define import no_undo, operation, step
+from sledsaga.core.model import Model
 from sledsaga.engine.catalog import Catalog
 from sledsaga.engine.engine import Engine
 from sledsaga.engine.limits import Limits

@@ -10,7 +10,17 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sledsaga.core.define import ONCE, Absent, Model, Operation, exclusive, no_undo, operation, step, value
+from sledsaga.core.define import (
+    ONCE,
+    Absent,
+    Operation,
+    exclusive,
+    no_undo,
+    operation,
+    step,
+    value,
+)
+from sledsaga.core.model import Model
 from sledsaga.engine.catalog import Catalog
 from sledsaga.engine.engine import Engine
 from sledsaga.store.memory import MemoryStore

@@ -25,8 +25,9 @@ from sledsaga.check.trials import variant
 from sledsaga.check.trials.series import fail_last
 from sledsaga.check.trials.trial import NONE, Mischief, told
 from sledsaga.core.dag import Dag, Plan
-from sledsaga.core.define import Model, Operation, no_undo, operation, step
+from sledsaga.core.define import Operation, no_undo, operation, step
 from sledsaga.core.events import Recorded, Submitted
+from sledsaga.core.model import Model
 from sledsaga.core.plan import plan
 from sledsaga.engine.catalog import Catalog
 from sledsaga.engine.context import Context

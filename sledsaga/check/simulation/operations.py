@@ -12,7 +12,6 @@ from sledsaga.core.define import (
     ONCE,
     UNDO_RETRY,
     Lock,
-    Model,
     Node,
     Operation,
     Retry,
@@ -25,6 +24,7 @@ from sledsaga.core.define import (
     outputs_of,
     step,
 )
+from sledsaga.core.model import Model
 
 SHAPES = 8
 STAYS = no_undo("what it makes may stay")
