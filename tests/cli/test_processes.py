@@ -292,26 +292,27 @@ def test_diagnostics_can_be_json(place: Any) -> None:
     assert all({"v", "at", "level", "message"} <= json.loads(line).keys() for line in lines)
 
 
+def loaded(place: Any, *words: str) -> set[str]:
+    """Return the modules that a line has loaded when it has ended."""
+    code = f"import sys; from sledsaga.cli.line import run_line; run_line({list(words)})"
+    argv = [place.program[0].parent / "python", "-c", f"{code}; print(*sys.modules, file=sys.stderr)"]
+    done = subprocess.run(argv, cwd=place.path, env=place.env(), capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+HEAVY = {"alembic", "httpx", "loguru", "networkx", "pydantic", "starlette", "uvicorn", "yaml"}
+
+
 def test_help_is_fast(place: Any) -> None:
     """`--help` loads nothing heavy: no SQLAlchemy, pydantic, networkx, rich or web server."""
-    code = "import sys; from sledsaga.cli.line import run_line; run_line(['--help'])"
-    code += "; print(*sys.modules, file=sys.stderr)"
-    done = subprocess.run(
-        [place.program[0].parent / "python", "-c", code], capture_output=True, text=True, check=True
-    )
-    heavy = {
-        "sqlalchemy",
-        "alembic",
-        "pydantic",
-        "networkx",
-        "rich",
-        "starlette",
-        "uvicorn",
-        "httpx",
-        "yaml",
-        "loguru",
-    }
-    assert heavy & set(done.stderr.split()) == set()
+    assert not loaded(place, "--help") & (HEAVY | {"sqlalchemy", "rich"})
+
+
+def test_looking_is_fast(place: Any) -> None:
+    """Whoever only reads a log loads what reads it and what draws, and nothing that runs a saga."""
+    place.run("submit", "two", "--detach")
+    assert "sqlalchemy" in (found := loaded(place, "list"))
+    assert not found & HEAVY
 
 
 def test_completion_knows_sagas_and_operations(place: Any) -> None:
