@@ -55,7 +55,8 @@ def booted(zones: Zones, spec: ZoneSpec) -> None:
 
 
 def inside(zones: Zones, spec: ZoneSpec, *argv: str) -> Completed:
-    return zones.host.run(zones.containers.runtime.inside(spec.name, *argv, uid=65534, gid=65534))
+    asked = zones.containers.runtime.inside(spec.name, *argv, uid=65534, gid=65534)
+    return zones.host.run(replace(asked, timeout_s=SLOW_S))
 
 
 def group(zones: Zones, spec: ZoneSpec) -> Path:
