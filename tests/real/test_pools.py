@@ -18,7 +18,7 @@ import pytest
 from sagas.steps import pools as steps
 from sagas.steps.pools import PoolWanted
 from sledsaga.check.room import Room
-from sledsaga.errors import CommandFailed, ForeignObject, HostError, Transient
+from sledsaga.errors import CommandFailed, ForeignObject, HostError, Transient, UsageError
 from sledsaga.hosts.answer import changes
 from sledsaga.hosts.keys import SECRET_FILE
 from sledsaga.hosts.linux.disks import FileDisks
@@ -313,7 +313,7 @@ def test_virtual_hardware_comes_and_goes(blank: Ground) -> None:
     machine = make_virtual(folder, u2=2, size_bytes=LEAST_BYTES, plain=True, disks=[named])
     assert machine.disks[0].identity == named
     assert [disk.variant for disk in machine.disks] == ["U.2", "U.2", "M.2", "M.2"]
-    with pytest.raises(ForeignObject, match="is not an empty folder"):
+    with pytest.raises(UsageError, match="is not an empty folder"):
         make_virtual(folder, u2=1, size_bytes=LEAST_BYTES, plain=True)
     pools = prepare_m2(host, machine, folder=folder)
     secret = host.read_file(SECRET_FILE)
@@ -347,7 +347,7 @@ def test_virtual_hardware_comes_and_goes(blank: Ground) -> None:
 )
 def test_hardware_that_cannot_be_is_refused(tmp_path: Path, facts: dict, text: str) -> None:
     """What no sled can have is refused before a folder is made."""
-    with pytest.raises(HostError, match=text):
+    with pytest.raises(UsageError, match=text):
         make_virtual(tmp_path / "sled", plain=True, **facts)
     assert not (tmp_path / "sled").exists()
 

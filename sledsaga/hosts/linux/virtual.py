@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sledsaga.errors import ForeignObject, HostError
+from sledsaga.errors import HostError, UsageError
 from sledsaga.hosts import files
 from sledsaga.hosts.answer import require
 from sledsaga.hosts.disks import Disk
@@ -52,19 +52,23 @@ def make_virtual(
     disks: Sequence[DiskIdentity] = (),
     like: Machine | None = None,
 ) -> Machine:
-    """Make disk files and a machine document in an empty folder. Raises ForeignObject, HostError.
+    """Make disk files and a machine document in an empty folder. Raises UsageError, HostError.
 
     `disks` are the identities of the first U.2s; the others get some. `like` gives all but disks and plain.
     """
     if size_bytes < LEAST_BYTES:
-        raise HostError(f"a disk of {size_bytes} bytes is too small for ZFS; it takes {LEAST_BYTES} at least")
+        raise UsageError(
+            f"a disk of {size_bytes} bytes is too small for ZFS; it takes {LEAST_BYTES} at least"
+        )
     if not 0 <= m2 <= len(M2_SLOTS) or not len(disks) <= u2 <= M2_SLOTS[0]:
-        raise HostError(
+        raise UsageError(
             f"{u2} U.2s and {m2} M.2s, {len(disks)} of them named: expected no more named than there are, "
             f"up to {M2_SLOTS[0]} U.2s and up to {len(M2_SLOTS)} M.2s"
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ForeignObject(f"{folder} is not an empty folder; a virtual sled is made in one of its own")
+        raise UsageError(
+            f"{folder} is not an empty folder: choose another one for the new sled, or remove what is there"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     made = tuple(_all_disks(folder.resolve(), u2, m2, disks))
     machine = replace(like or Machine(), disks=made, is_plain_allowed=plain)
