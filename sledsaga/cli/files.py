@@ -46,6 +46,7 @@ def make_real(
     desk: Desk, config: dict[str, Any], disks: int | None, *, size: str | None, plain: bool
 ) -> None:
     """Make the disks, the pools of the M.2s and the images that come along; all of it, or nothing."""
+    from sledsaga.hosts.linux.abilities import find_abilities
     from sledsaga.hosts.linux.machine import Machine
     from sledsaga.hosts.linux.virtual import make_virtual, prepare_m2, remove_virtual
     from sledsaga.hosts.local import LocalHost
@@ -56,6 +57,8 @@ def make_real(
     size_bytes = _bytes(size or USUAL_SIZE)
     like = Machine(cgroup=f"sledsaga-{hashlib.sha256(bytes(folder)).hexdigest()[:8]}")
     count = disks or len(named)
+    # Without a ZFS that answers, what is made could not be taken away again.
+    find_abilities(LocalHost(), like)
     machine = make_virtual(folder, u2=count, size_bytes=size_bytes, plain=plain, disks=named, like=like)
     try:
         host = open_host(desk.settings.sled.value)

@@ -1,8 +1,10 @@
-"""The simulated sled, by the command line: made from documents, shown, rebooted."""
+"""Sleds by the command line: made from documents, shown, rebooted; and those on files that cannot be made."""
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,3 +70,35 @@ def test_the_sled_is_shown_as_tables(line: Line) -> None:
     shown = line("sled", "init", "--disks", "1").out
     assert "BLANK0" in shown
     assert "ONLINE" in shown
+
+
+@pytest.fixture
+def no_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have a zpool that finds no daemon, and return an absent folder for a sled on files."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "zpool").write_text("#!/bin/sh\necho 'connect: No such file or directory' >&2\nexit 1\n")
+    (tools / "zpool").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools), prepend=os.pathsep)
+    return tmp_path / "sled"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="disks that are files are of Linux")
+def test_without_a_daemon_no_disks_are_made(line: Line, no_daemon: Path) -> None:
+    """Where ZFS does not answer, `sled init` says so and what to do, and leaves no folder behind."""
+    done = line("sled", "init", "--disks", "1", "--sled", f"local:{no_daemon}/sled.json")
+    assert (done.code, len(done.err.splitlines())) == (1, 1)
+    assert "start the zfs-fuse daemon" in done.err
+    assert not no_daemon.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what ZFS lacks is told so on Linux")
+def test_the_doctor_tells_of_the_daemon_what_to_do(line: Line, no_daemon: Path) -> None:
+    """A ZFS that is installed and does not answer is not told to be installed."""
+    findings = line("doctor", "--json", "--sled", "local:").json["findings"]
+    zfs = next(one for one in findings if one["what"] == "zfs")
+    assert (zfs["verdict"], zfs["found"]) == (
+        "missing",
+        "ZFS does not answer; it said: connect: No such file or directory",
+    )
+    assert zfs["todo"].startswith("start the zfs-fuse daemon")

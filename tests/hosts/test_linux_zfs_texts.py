@@ -181,14 +181,19 @@ def test_what_openzfs_can_do() -> None:
         (
             1,
             "connect: refused\nPlease make sure that the zfs-fuse daemon is running.",
-            "zfs-fuse daemon",
+            "connect: refused: start the zfs-fuse daemon",
         ),
-        (1, "The ZFS modules are not loaded.\nTry running '/sbin/modprobe zfs'", "modules are not loaded"),
+        (1, "connect: Permission denied\ninternal error: failed", "Permission denied: root rights"),
+        (
+            1,
+            "The ZFS modules are not loaded.\nTry running '/sbin/modprobe zfs'",
+            "not loaded.: .*modprobe zfs",
+        ),
         (1, "", r"\(nothing\)"),
     ],
 )
 def test_a_zfs_that_is_not_there_is_told(code: int, said: str, text: str) -> None:
-    """No tool, no daemon, no module: one error that says which package or daemon is wanted."""
+    """No tool, no daemon, no module: one error that says what is wanted; nor for a user who may not ask."""
     with pytest.raises(HostError, match=text):
         find_abilities(Told({("zpool", "list", "-H", "-o", "name"): (code, said)}), Machine())
 

@@ -23,7 +23,9 @@ from sledsaga.hosts.names import COMPRESSIONS
 from sledsaga.hosts.zfs.abilities import Abilities
 
 NOT_THERE = 127
-WAY_OUT = "install zfsutils-linux with its kernel module (OpenZFS), or zfs-fuse and start its daemon"
+INSTALL = "install zfsutils-linux with its kernel module (OpenZFS), or zfs-fuse and start its daemon"
+START = "start the zfs-fuse daemon (as root: `zfs-fuse`), or load the module of OpenZFS (`modprobe zfs`)"
+DENIED = "Permission denied"
 FUSE = "zfs-fuse"
 FUSE_FOLDER = "/run/zfs"
 """Where zfs-fuse has its socket, which is compiled in: there as long as a daemon is."""
@@ -37,12 +39,8 @@ _LEVELS = re.compile(r"(\w+)-\[(\d+)-(\d+)\]")
 
 def find_abilities(host: Host, machine: Machine) -> Abilities:
     """Ask the ZFS of this machine what it can do. Raises HostError when none answers."""
-    answer = host.run(looks("zpool", "list", "-H", "-o", "name"))
-    if answer.code == NOT_THERE:
-        raise HostError(f"this machine has no ZFS (no zpool command): {WAY_OUT}")
-    if answer.code != 0:
-        said = " ".join((answer.stderr or answer.stdout).split()) or "(nothing)"
-        raise HostError(f"ZFS does not answer; it said: {said}. Start the zfs-fuse daemon, or {WAY_OUT}")
+    if silence := find_silence(host):
+        raise HostError(": ".join(silence))
     texts = {argv: _told(host, *argv) for argv in (("zfs",), ("zfs", "get"), ("zpool",), ("zpool", "get"))}
     properties = texts["zfs", "get"]
     name = parse_name(_told(host, "zfs", "--version"), _told(host, "zpool", "upgrade", "-v"))
@@ -63,6 +61,19 @@ def find_abilities(host: Host, machine: Machine) -> Abilities:
         turns_by=FUSE_FOLDER if name.startswith(FUSE) else "",
         busy_pauses_s=PAUSES_S,
     )
+
+
+def find_silence(host: Host) -> tuple[str, str] | None:
+    """Say why no ZFS answers here, and what to do about that; None when one does."""
+    answer = host.run(looks("zpool", "list", "-H", "-o", "name"))
+    if answer.code == NOT_THERE:
+        return "this machine has no ZFS (no zpool command)", INSTALL
+    if answer.code == 0:
+        return None
+    said = next(iter((answer.stderr or answer.stdout).strip().splitlines()), "(nothing)")
+    if DENIED in said:
+        return f"ZFS does not answer this user; it said: {said}", "root rights are needed"
+    return f"ZFS does not answer; it said: {said}", START
 
 
 def parse_name(version: str, pools: str) -> str:

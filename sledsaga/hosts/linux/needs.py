@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from sledsaga.errors import HostError
 from sledsaga.hosts.answer import looks
 from sledsaga.hosts.finding import Finding
 from sledsaga.hosts.host import Host, HostCommand
 from sledsaga.hosts.keys import SECRET_FILE
-from sledsaga.hosts.linux.abilities import find_abilities
+from sledsaga.hosts.linux.abilities import find_abilities, find_silence
 from sledsaga.hosts.linux.machine import Machine
 
 NOT_THERE: Final = 127
@@ -54,11 +53,10 @@ def _rights(host: Host) -> Finding:
 
 
 def _zfs(host: Host, machine: Machine) -> Iterator[Finding]:
-    try:
-        zfs = find_abilities(host, machine)
-    except HostError as error:
-        yield Finding("zfs", "missing", str(error), "install zfs-fuse, or zfsutils-linux with its module")
+    if silence := find_silence(host):
+        yield Finding("zfs", "missing", *silence)
         return
+    zfs = find_abilities(host, machine)
     can = {
         "feature flags": zfs.has_features,
         "exact sizes (list -p)": zfs.has_exact_sizes,
