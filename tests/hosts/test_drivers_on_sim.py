@@ -218,7 +218,7 @@ def test_a_dataset_without_an_id_is_adopted_only_when_asked(crypt: Sled, rig: Ri
     crypt.datasets.ensure(DatasetSpec.of(DEBUG, None))
     before = rig.shown()
     other = rig.sled("s2").datasets
-    with pytest.raises(ForeignObject, match="oxide:uuid is None"):
+    with pytest.raises(ForeignObject, match="oxide:uuid is not set"):
         other.ensure(DatasetSpec.of(DEBUG, ID))
     ensured = other.ensure(DatasetSpec.of(DEBUG, ID), adopt=True)
     assert ensured.changed == {"oxide:uuid": None}

@@ -343,15 +343,15 @@ def test_a_half_made_dataset_is_only_taken_where_nothing_was(pool: Ground) -> No
     """One without any property of its own is made anew when nothing was there before; else it is refused."""
     spec = plain(pool)
     run("zfs", "create", spec.name)
-    with pytest.raises(ForeignObject, match="oxide:uuid is None"):
+    with pytest.raises(ForeignObject, match="oxide:uuid is not set"):
         pool.datasets.ensure(spec)
     file = Path(spec.mountpoint, "file")
     file.touch()
-    with pytest.raises(ForeignObject, match="oxide:uuid is None"):
+    with pytest.raises(ForeignObject, match="oxide:uuid is not set"):
         pool.datasets.ensure(spec, was_absent=True)
     file.unlink()
     run("zfs", "set", "atime=off", spec.name)
-    with pytest.raises(ForeignObject, match="oxide:uuid is None"):
+    with pytest.raises(ForeignObject, match="oxide:uuid is not set"):
         pool.datasets.ensure(spec, was_absent=True)
     run("zfs", "inherit", "atime", spec.name)
     assert pool.datasets.ensure(spec, was_absent=True).is_ours

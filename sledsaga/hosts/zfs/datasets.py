@@ -283,7 +283,8 @@ class Datasets:
         for what, want, have in pairs:
             if want != have and not (what == "oxide:uuid" and have is None and may_adopt):
                 raise ForeignObject(
-                    f"{seen.name} is another dataset: {what} is {have}, expected {want}; it was left as it is"
+                    f"{seen.name} is another dataset: {what} is {'not set' if have is None else have}, "
+                    f"expected {want}; it was left as it is"
                 )
 
     def refuse_destruction(self, seen: Dataset) -> None:

@@ -142,7 +142,7 @@ def fitted(spec: DatasetSpec, zfs: Abilities) -> DatasetSpec:
         if not zfs.is_plain_allowed:
             raise HostError(
                 f"{spec.name} must be encrypted, and {zfs.name} has no encryption: use OpenZFS, or say "
-                '"plain": true in the machine document when its data may lie there unencrypted'
+                '"plain": true in the sled\'s document when its data may lie there unencrypted'
             )
         spec = replace(spec, is_plain=True)
     place = zone_place(spec.name) if spec.is_zoned else None
