@@ -97,8 +97,25 @@ def step_line(step: StepView, now: float) -> Text:
     line.append(f"  {step.state.replace('_', ' ')}", style=look.colour)
     line.append("".join(f"  {note}" for note in _notes(step, now)), style="dim")
     if step.error and step.state not in ("succeeded", "pending"):
-        line.append(f"  {one_line(step.error)[:ERROR_CHARS]}", style="default")
+        line.append(f"  {both_ends(one_line(step.error), ERROR_CHARS)}", style="default")
+    if step.state in DONE and (told := _told(step.output)):
+        line.append(f"  {both_ends(one_line(told), ERROR_CHARS)}", style="default")
     return line
+
+
+def both_ends(text: str, most: int) -> str:
+    """Return a text without its middle when it is too long: what a tool said of its failure comes last."""
+    if len(text) <= most:
+        return text
+    first = most // 3
+    return f"{text[:first]} … {text[first + 3 - most :]}"
+
+
+def _told(output: object) -> str:
+    """Return what the output of a step tells of a failure that did not fail its saga, in its field `why`."""
+    if not isinstance(output, dict) or not output.get("why"):
+        return ""
+    return ": ".join(str(output[name]) for name in ("state", "why") if output.get(name))
 
 
 def _notes(step: StepView, now: float) -> Iterable[str]:
@@ -153,7 +170,8 @@ def stuck_lines(stuck: Sequence[StuckView], short: str, now: float) -> Iterable[
         line = Text(f"! {clean(where)} is stuck", style="bold red")
         tried = f" after {one.attempts} attempts" if one.attempts > 1 else ""
         line.append(
-            f"{tried}, {moment(one.since, now)}\n  {clean(one.error)[: 4 * ERROR_CHARS]}", style="default"
+            f"{tried}, {moment(one.since, now)}\n  {both_ends(clean(one.error), 4 * ERROR_CHARS)}",
+            style="default",
         )
         for verb in one.allowed if one.step else ():
             output = " --output JSON" if verb == "skip" else ""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sledsaga.cli.draw import tree
+from sledsaga.cli.draw import both_ends, step_line, tree
 from sledsaga.cli.terminal import Terminal
 from sledsaga.core.define import no_undo, operation, step
 from sledsaga.core.events import Recorded, Submitted
@@ -150,3 +151,28 @@ def test_a_tree_that_stands_is_whole(capsys: pytest.CaptureFixture[str]) -> None
     """`show` leaves no step out."""
     Terminal(colour="never").show(tree(many(50), "0198", 1.0))
     assert len(capsys.readouterr().out.splitlines()) == 51
+
+
+def test_a_long_error_keeps_its_end() -> None:
+    """Of an error that is too long for its line the middle goes: its reason is at the end."""
+    step = view_of_one("failed", error=f"CommandFailed: `zfs create {'-o x=y ' * 60}`; it said: out of space")
+    line = step_line(step, 1.0).plain
+    assert "failed  CommandFailed: `zfs create" in line
+    assert line.endswith("it said: out of space")
+    assert len(line) < 330
+    assert [both_ends("0123456789", most) for most in (10, 9)] == ["0123456789", "012 … 789"]
+
+
+def test_a_failure_that_fails_no_saga_is_shown() -> None:
+    """What a step tells in the `why` of its output stands beside its tick; else nothing does."""
+    output = {"state": "failed", "why": "it has no key\nto change", "pool": "p"}
+    assert step_line(view_of_one("succeeded", output=output), 1.0).plain.endswith(
+        "succeeded  failed: it has no key to change"
+    )
+    for quiet in ({"state": "present", "why": ""}, {"state": "present"}, ["why"], None):
+        assert step_line(view_of_one("succeeded", output=quiet), 1.0).plain.endswith("succeeded")
+
+
+def view_of_one(state: str, **facts: Any) -> Any:
+    """Return a step as it is seen in a state."""
+    return replace(many(1).steps[0], state=state, **facts)
