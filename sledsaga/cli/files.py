@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sledsaga.cli.desk import Desk
-from sledsaga.errors import UsageError
+from sledsaga.errors import ForeignObject, UsageError
 
 if TYPE_CHECKING:
     from sledsaga.hosts.host import Host
-    from sledsaga.hosts.names import DiskIdentity
+    from sledsaga.hosts.names import DiskIdentity, PoolName
+    from sledsaga.hosts.sled import Sled
 
 LOCAL: Final = "local:"
 SIZE: Final = re.compile(r"([1-9][0-9]*)([KMGT]?)")
@@ -70,7 +71,7 @@ def make_real(
 
 
 def remove_real(desk: Desk) -> list[str]:
-    """Take away all that sagas made on the sled's disks, their pools, and the files."""
+    """Take away all that sagas made on the sled's disks, their pools, and the files. Raises ForeignObject."""
     from sledsaga.hosts.linux.clear import clear_sagas, sweep
     from sledsaga.hosts.linux.machine import read_machine
     from sledsaga.hosts.linux.virtual import DOCUMENT, remove_virtual
@@ -80,13 +81,23 @@ def remove_real(desk: Desk) -> list[str]:
     folder = document_of(desk).parent
     host, platform = open_machine(desk.settings.sled.value)
     sled = Sled(host, saga="", platform=platform)
-    on_disks = {sled.disks.identify(disk.path) for disk in sled.disks.list()}
+    on_disks = _on_disks(sled)
     pools = tuple(sorted(pool.name for pool in sled.pools.list() if pool.name in on_disks))
     machine = read_machine(host, str(folder / DOCUMENT))
     gone = [*clear_sagas(sled, machine, pools), *(f"pool {name}" for name in pools)]
     left = remove_virtual(host, folder)
     sweep(host, machine)
     return [*gone, f"folder {folder}" if not left else f"files in {folder}, but for {', '.join(left)}"]
+
+
+def _on_disks(sled: Sled) -> set[PoolName | None]:
+    """Return the pools on the sled's disks. Raises ForeignObject when something else is on one of them."""
+    try:
+        return {sled.disks.identify(disk.path) for disk in sled.disks.list()}
+    except ForeignObject as error:
+        raise ForeignObject(
+            f"{error}. Nothing was removed: let go of what is there, remove that file by hand, and ask again"
+        ) from error
 
 
 def seen_really(desk: Desk) -> dict[str, Any]:

@@ -73,13 +73,23 @@ def test_the_sled_is_shown_as_tables(line: Line) -> None:
 
 
 @pytest.fixture
-def no_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Have a zpool that finds no daemon, and return an absent folder for a sled on files."""
+def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Put a script in the place of a tool."""
     tools = tmp_path / "tools"
     tools.mkdir()
-    (tools / "zpool").write_text("#!/bin/sh\necho 'connect: No such file or directory' >&2\nexit 1\n")
-    (tools / "zpool").chmod(0o755)
     monkeypatch.setenv("PATH", str(tools), prepend=os.pathsep)
+
+    def put(name: str, script: str) -> None:
+        (tools / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tools / name).chmod(0o755)
+
+    return put
+
+
+@pytest.fixture
+def no_daemon(tmp_path: Path, tool: Callable[[str, str], None]) -> Path:
+    """Have a zpool that finds no daemon, and return an absent folder for a sled on files."""
+    tool("zpool", "echo 'connect: No such file or directory' >&2; exit 1")
     return tmp_path / "sled"
 
 
@@ -102,3 +112,25 @@ def test_the_doctor_tells_of_the_daemon_what_to_do(line: Line, no_daemon: Path) 
         "ZFS does not answer; it said: connect: No such file or directory",
     )
     assert zfs["todo"].startswith("start the zfs-fuse daemon")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="disks that are files are of Linux")
+def test_what_is_not_ours_on_a_disk_keeps_the_sled(
+    line: Line, tmp_path: Path, tool: Callable[[str, str], None]
+) -> None:
+    """`sled remove` takes nothing away when a disk holds somebody's data, and says what to do."""
+    for name, script in {
+        "zpool": "exit 0",
+        "zfs": "exit 0",
+        "zdb": "for n in 0 1 2 3; do echo failed to unpack label $n; done",
+        "blkid": "echo TYPE=ext4",
+    }.items():
+        tool(name, script)
+    disk = {"vendor": "v", "model": "m", "serial": "s", "slot": 0, "variant": "U.2", "path": f"{tmp_path}/u"}
+    (tmp_path / "u").write_text("theirs")
+    (tmp_path / "sled.json").write_text(json.dumps({"disks": [disk]}))
+    done = line("sled", "remove", "--yes", "--sled", f"local:{tmp_path}/sled.json")
+    assert (done.code, len(done.err.splitlines())) == (1, 1)
+    assert "u holds ext4" in done.err
+    assert "Nothing was removed: let go of what is there" in done.err
+    assert (tmp_path / "u").read_text() == "theirs"
