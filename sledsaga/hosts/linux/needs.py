@@ -5,6 +5,7 @@ Only looks: each row runs a command that tells a version, or looks at a path.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,6 +15,7 @@ from sledsaga.hosts.host import Host, HostCommand
 from sledsaga.hosts.keys import SECRET_FILE
 from sledsaga.hosts.linux.abilities import find_abilities, find_silence
 from sledsaga.hosts.linux.machine import Machine
+from sledsaga.hosts.zfs.mounts import Mounts
 
 NOT_THERE: Final = 127
 TOOLS: Final[tuple[tuple[HostCommand, str, str], ...]] = (
@@ -72,6 +74,15 @@ def _zfs(host: Host, machine: Machine) -> Iterator[Finding]:
     else:
         todo = 'use OpenZFS (zfsutils-linux), or say `"plain": true` in the sled\'s document'
         yield Finding("encryption", "missing", "this ZFS cannot encrypt", todo)
+    yield from _dead_mounts(Mounts(host, time.sleep, zfs))
+
+
+def _dead_mounts(mounts: Mounts) -> Iterator[Finding]:
+    """Tell of mounts whose daemon has died: ZFS calls them mounted, and nothing can be read there."""
+    dead = [point for point in mounts.all() if mounts.is_dead(point)]
+    if dead:
+        found = f"{len(dead)} of a ZFS daemon that has died, such as {dead[0]}"
+        yield Finding("mounts", "missing", found, "`umount -l` each, the deepest first; then `zfs mount -a`")
 
 
 def _tool(host: Host, command: HostCommand, package: str, why: str) -> Finding:
