@@ -413,7 +413,7 @@ def test_what_an_image_needs(ground: Ground, spec: ZoneSpec) -> None:
     image = ground.image(needs={"/usr/bin/no-such-program": "no-such-package"})
     wanted = replace(ground.spec(image), name=spec.name)
     with pytest.raises(
-        HostError, match="image responder needs what this machine has not; install no-such-package"
+        HostError, match="needs /usr/bin/no-such-program, which this machine has not; install no-such-package"
     ):
         ground.zones.ensure(wanted)
     assert ground.state(wanted) == "configured"

@@ -137,10 +137,11 @@ class Roots:
             raise Unparsable(f"{path}: {error}") from error
 
     def _refuse_missing(self, image: ZoneImage) -> None:
-        missing = {package for path, package in image.needs.items() if self.host.stat(path) is None}
+        missing = {path: package for path, package in image.needs.items() if self.host.stat(path) is None}
         if missing:
             raise HostError(
-                f"image {image.name} needs what this machine has not; install {', '.join(sorted(missing))}"
+                f"image {image.name} needs {', '.join(missing)}, which this machine has not; "
+                f"install {', '.join(sorted({*missing.values()}))}"
             )
 
     def _made(self, zonepath: str) -> dict[str, list[str]]:
