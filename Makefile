@@ -10,7 +10,7 @@ help: ## show this list
 demo: venv ## a killed process, recovered: CockroachDB on a simulated sled
 	@$(BIN)/python examples/demo.py
 
-demo-real: venv ## the same on real ZFS, zones and PostgreSQL (Linux, root; zfs-fuse and crun)
+demo-real: venv ## the same on real ZFS, zones and PostgreSQL (Linux, root; zfs-fuse, crun, postgresql)
 	@$(BIN)/python examples/demo_real.py
 
 test: venv ## every test, on all cores
