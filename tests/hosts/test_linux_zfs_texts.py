@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from uuid import UUID
@@ -19,9 +20,11 @@ from sledsaga.hosts.host import Completed, HostCommand
 from sledsaga.hosts.linux import abilities
 from sledsaga.hosts.linux.abilities import find_abilities
 from sledsaga.hosts.linux.machine import Machine
+from sledsaga.hosts.local import LocalHost
 from sledsaga.hosts.names import COMPRESSIONS, Compression, DatasetKind, DatasetName, PoolName
 from sledsaga.hosts.zfs import commands as zfs
 from sledsaga.hosts.zfs.abilities import Abilities
+from sledsaga.hosts.zfs.datasets import Datasets
 from sledsaga.hosts.zfs.mounts import Mounts
 from sledsaga.hosts.zfs.parse import parse_holders, parse_properties
 from sledsaga.hosts.zfs.spec import DatasetSpec, Encryption, fitted, zone_place
@@ -329,3 +332,23 @@ def test_a_legacy_mount_of_the_machine_is_in_nobodys_way() -> None:
     listed = "rpool/ROOT\tlegacy\tyes\nrpool/all\t/\tyes\n"
     host = Told({zfs.list_mounts().argv: (0, listed)})
     Mounts(host, time.sleep, FUSE).heal(PLACE)
+
+
+class BusyOnce(LocalHost):
+    """A machine on which the first command finds its place in use, and every other one goes well."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+
+    def run(self, command: HostCommand, *, cancel: threading.Event | None = None) -> Completed:
+        assert cancel is None
+        self.ran.append(command.argv[2].partition("=")[0])
+        busy = "cannot mount 'p': mountpoint or dataset is busy" if len(self.ran) == 1 else ""
+        return Completed(command.argv, 1 if busy else 0, "", busy)
+
+
+def test_a_pool_that_was_cut_short_is_finished_when_its_place_is_free() -> None:
+    """Right after its daemon came back a place may be busy for a moment; the same command is tried again."""
+    host, waited = BusyOnce(), list[float]()
+    Datasets(host, "s1", waited.append, FUSE).complete("p", "/p")
+    assert (host.ran, waited) == (["mountpoint", "mountpoint", "sledsaga:saga"], [0.02])

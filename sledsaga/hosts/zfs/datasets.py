@@ -133,7 +133,7 @@ class Datasets:
     def complete(self, name: str, mountpoint: str) -> None:
         """Give a dataset whose create was cut short its mountpoint and, last, this saga's tag."""
         for setting in (("mountpoint", mountpoint), (TAG, self.saga)):
-            require(self.host, commands.set_properties(name, (setting,)))
+            self.mounts.patiently(commands.set_properties(name, (setting,)), ())
 
     def set_property(self, name: str, key: str, value: str) -> str | None:
         """Set one of quota, reservation, compression or our own properties; return the value from before."""
