@@ -36,6 +36,8 @@ OWN: Final = (
 """Folders that a room has for itself: where zfs-fuse, iproute2 and the drivers keep what is theirs."""
 MADE: Final = ".made-for-a-room"
 """Marks a folder that was made for rooms to mount theirs on."""
+OF_ALL: Final = frozenset({"cgroup", "cgroup2", "devpts", "mqueue", "nsfs", "proc", "sysfs"})
+"""Kinds of file systems that are one for many rooms: standing on one tells nobody's room."""
 READY_S: Final = 10.0
 TOOLS: Final = {"zfs-fuse": "zfs-fuse", "zpool": "zfs-fuse", "ip": "iproute2"}
 """Which tool comes with which Debian package."""
@@ -176,9 +178,11 @@ def _end_all(outside: frozenset[str]) -> None:
 
 
 def _devices(pid: str) -> frozenset[str]:
-    """Return the device numbers of all that is mounted for a process; none when it has gone."""
+    """Return the devices mounted for a process that can be one room's; none when it has gone."""
     with contextlib.suppress(OSError):
-        return frozenset(line.split()[2] for line in Path("/proc", pid, "mountinfo").read_text().splitlines())
+        mounts = Path("/proc", pid, "mountinfo").read_text().splitlines()
+        kinds = ((line.split()[2], line.rpartition(" - ")[2].split()[0]) for line in mounts)
+        return frozenset(device for device, kind in kinds if kind not in OF_ALL)
     return frozenset()
 
 

@@ -25,10 +25,11 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
-from sledsaga.errors import CommandCancelled, CommandTimedOut, HostError
+from sledsaga.errors import CommandCancelled, CommandTimedOut, HostError, HostUnreachable
 from sledsaga.hosts import files
 from sledsaga.hosts.files import ABSENT, told
 from sledsaga.hosts.host import Completed, FileStat, HostCommand
@@ -39,19 +40,26 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 GLANCE_S = 0.05
 """How often a waiting command looks at its cancel event."""
 RAN, WAITED = "was ended, with all its children", "was not started, for others had their turn"
+LOOKS = 100
+"""How often it is looked whether what was killed has gone, before that is given up: a second and more."""
 KEPT_BYTES = 16 * 2**20
 """More output than this is cut: no tool that we parse says so much."""
 
 
+@dataclass(kw_only=True)
 class LocalHost:
-    """Runs commands and keeps files on this machine. Safe to be called from many threads."""
+    """Runs commands and keeps files on this machine. Safe to be called from many threads.
 
-    def __init__(self, turns: Mapping[str, Turns] | None = None) -> None:
-        """Know which programs change the machine only in turns; without `turns` all may at any time."""
-        self._turns = turns or {}
+    `turns` names the programs that change the machine one at a time only; all others may at any time.
+    """
+
+    turns: Mapping[str, Turns] = field(default_factory=dict)
 
     def run(self, command: HostCommand, *, cancel: threading.Event | None = None) -> Completed:
-        """Run a process to its end. Raises CommandTimedOut, CommandCancelled: its tree has ended."""
+        """Run a process to its end. Raises CommandTimedOut, CommandCancelled: its tree has ended.
+
+        Raises HostUnreachable when it does not end, though it was killed.
+        """
         mark = uuid.uuid4().hex
         look = functools.partial(_time_left, command, cancel, _end_of(command))
         with self._turn(command, look) as kept, _file() as out, _file() as err:
@@ -65,15 +73,19 @@ class LocalHost:
                 raise HostError(f"cannot start {command.argv[0]}: {error.strerror}; nothing ran") from error
             try:
                 _await(process, command, look)
-            except BaseException:
-                end_tree(process, mark)
+            except BaseException as error:
+                if not end_tree(process, mark):
+                    raise HostUnreachable(
+                        f"{command.argv[0]} does not end even when it is killed, so it may still change "
+                        "something: look for a disk or a file system that hangs, then retry"
+                    ) from error
                 raise
             return Completed(command.argv, process.returncode, _text(out), _text(err))
 
     @contextlib.contextmanager
     def _turn(self, command: HostCommand, look: Callable[..., float]) -> Iterator[tuple[int, ...]]:
         """Have the turn of a command that needs one; yield the descriptors that it gets."""
-        turns = self._turns.get(command.argv[0]) if command.mutates else None
+        turns = self.turns.get(command.argv[0]) if command.mutates else None
         if turns is None:
             yield ()
         else:
@@ -195,42 +207,56 @@ def _text(stream: IO[bytes]) -> str:
     return stream.read(KEPT_BYTES).decode("utf-8", "replace")
 
 
-def end_tree(process: subprocess.Popen[bytes], mark: str) -> None:
-    """Kill the process, its group, and all that came of it; look again until nobody is left."""
-    for _ in range(100):
-        found = _kin(process.pid, mark)
+class _Process(NamedTuple):
+    """A living process, as /proc has it; `started` tells it from a later one with the same number."""
+
+    parent: int
+    session: int
+    started: int
+
+
+def end_tree(process: subprocess.Popen[bytes], mark: str) -> bool:
+    """Kill the process, its group, and all that came of it; say whether nobody is left."""
+    kin: set[tuple[int, int]] = set()
+    for _ in range(LOOKS):
+        kin = _kin(process.pid, mark, kin)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        for pid in found:
+        for pid, _started in kin:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=0.01)
-        if not found and process.returncode is not None:
-            break
+        if not kin and process.returncode is not None:
+            return True
+        time.sleep(0.001)
+    return False
 
 
-def _kin(root: int, mark: str) -> set[int]:
-    """All living processes that descend from `root`, share its session, or carry the mark."""
+def _kin(root: int, mark: str, before: set[tuple[int, int]]) -> set[tuple[int, int]]:
+    """All living processes that descend from `root`, share its session, carry the mark, or did so before.
+
+    One that was killed has no parent of ours any more, and may take a moment to be gone.
+    """
     kin = {root}
-    facts = _processes()
-    for pid in sorted(facts):
-        parent, session = facts[pid]
-        if parent in kin or session == root or _carries(pid, mark):
+    living = _processes()
+    for pid in sorted(living, key=lambda pid: (living[pid].started, pid)):
+        one = living[pid]
+        if one.parent in kin or one.session == root or (pid, one.started) in before or _carries(pid, mark):
             kin.add(pid)
-    return kin - {root}
+    return {(pid, living[pid].started) for pid in kin - {root}}
 
 
-def _processes() -> dict[int, tuple[int, int]]:
-    """Map pid to (parent, session) of each living process; empty where there is no /proc of that form."""
-    found: dict[int, tuple[int, int]] = {}
+def _processes() -> dict[int, _Process]:
+    """Map pid to each living process; empty where there is no /proc of that form."""
+    found: dict[int, _Process] = {}
     for entry in files.names(Path("/proc")):
         if entry.isdigit():
             with contextlib.suppress(OSError, ValueError, IndexError):
                 # The name in parentheses may hold blanks: fields are counted from the last parenthesis.
                 fields = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()
                 if fields[0] not in "ZX":
-                    found[int(entry)] = (int(fields[1]), int(fields[3]))
+                    found[int(entry)] = _Process(int(fields[1]), int(fields[3]), int(fields[19]))
     return found
 
 

@@ -338,6 +338,7 @@ class BusyOnce(LocalHost):
     """A machine on which the first command finds its place in use, and every other one goes well."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.ran: list[str] = []
 
     def run(self, command: HostCommand, *, cancel: threading.Event | None = None) -> Completed:

@@ -33,13 +33,13 @@ import sys
 from sledsaga.hosts.host import HostCommand
 from sledsaga.hosts.local import LocalHost
 from sledsaga.hosts.turns import Turns
-host = LocalHost({sys.executable: Turns(sys.argv[1])})
+host = LocalHost(turns={sys.executable: Turns(sys.argv[1])})
 host.run(HostCommand((sys.executable, "-c", *sys.argv[2:]), mutates=True))
 """
 
 
 def taking_turns(folder: Path) -> LocalHost:
-    return LocalHost({sys.executable: Turns(str(folder))})
+    return LocalHost(turns={sys.executable: Turns(str(folder))})
 
 
 def python(code: str, *arguments: Path, timeout_s: float | None = None) -> HostCommand:

@@ -13,6 +13,7 @@ class Told(LocalHost):
 
     def __init__(self, answers: dict[tuple[str, ...], tuple[int, str]]) -> None:
         """Take the exit code and text of each command."""
+        super().__init__()
         self.answers = answers
 
     def run(self, command: HostCommand, *, cancel: threading.Event | None = None) -> Completed:

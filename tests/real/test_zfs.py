@@ -195,6 +195,7 @@ class Meddler(LocalHost):
 
     def __init__(self, place: str) -> None:
         """Take the folder in which the file is put, at the last moment."""
+        super().__init__()
         self.place = place
 
     def run(self, command: HostCommand, *, cancel: threading.Event | None = None) -> Completed:

@@ -21,7 +21,7 @@ def open_linux(machine: Machine) -> tuple[LocalHost, Platform]:
     platform = linux(LocalHost(), machine)
     if not platform.abilities.turns_by:
         return LocalHost(), platform
-    return LocalHost(dict.fromkeys(("zfs", "zpool"), Turns(platform.abilities.turns_by))), platform
+    return LocalHost(turns=dict.fromkeys(("zfs", "zpool"), Turns(platform.abilities.turns_by))), platform
 
 
 def linux(host: Host, machine: Machine) -> Platform:
