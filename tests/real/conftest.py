@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,15 @@ def run(*argv: str, code: int = 0) -> str:
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == code, (argv, done.returncode, done.stdout, done.stderr)
     return done.stdout
+
+
+def let_go(verb: str, pool: str) -> None:
+    """Destroy or export a pool; it is busy for a moment after its use, as zfs-fuse closes files late."""
+    argv, ends_at = ("zpool", verb, "-f", pool), time.monotonic() + 20.0
+    while (done := subprocess.run(argv, capture_output=True, text=True, check=False)).returncode:
+        assert "busy" in done.stderr, done.stderr
+        assert time.monotonic() < ends_at, done.stderr
+        time.sleep(0.05)
 
 
 def file_disk(path: Path, mib: int = 128) -> str:

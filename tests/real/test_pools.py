@@ -27,7 +27,7 @@ from sledsaga.hosts.linux.virtual import LEAST_BYTES, make_virtual, prepare_m2, 
 from sledsaga.hosts.local import LocalHost
 from sledsaga.hosts.names import DiskIdentity, PoolName
 from sledsaga.hosts.zpool.commands import create_pool
-from tests.real.conftest import CANARY, file_disk, run
+from tests.real.conftest import CANARY, file_disk, let_go, run
 from tests.real.zfs_ground import MIB, Daemon, Ground, ground, write_gpt
 
 OTHER = PoolName.of("external", UUID(int=9999, version=4))
@@ -148,13 +148,13 @@ def on_foreign(disk: str) -> None:
 def on_exported(disk: str) -> None:
     """Make somebody else's pool on it, exported."""
     on_foreign(disk)
-    run("zpool", "export", "tank")
+    let_go("export", "tank")
 
 
 def on_destroyed(disk: str) -> None:
     """Make somebody else's pool on it, destroyed, which `zpool import -D` can still bring back."""
     on_foreign(disk)
-    run("zpool", "destroy", "tank")
+    let_go("destroy", "tank")
 
 
 def on_both(disk: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,8 @@ import pytest
 from sagas.provision_clickhouse import OPERATION as CLICKHOUSE
 from sagas.provision_crdb import OPERATION
 from sledsaga.check.room import Room
-from tests.real.conftest import file_disk, run
+from tests.real.conftest import file_disk, let_go, run
 from tests.real.rig import Rig, driven, failing, left_overs, wait_until_quiet, why
-from tests.real.zone_ground import until
 from tests.tiers import skip_tier
 
 ZONE = "4f3c1e0a-7d7b-4c8e-9a55-0d2f6b1c9e31"
@@ -66,7 +64,7 @@ def test_what_is_on_a_disk_stays(rig: Rig, tmp_path: Path, disk: str, reason: st
         run("mkfs.ext4", "-q", "-F", str(path))
     elif disk == "foreign pool":
         run("zpool", "create", "-m", str(tmp_path / "stranger"), "stranger", str(path))
-        run("zpool", "export", "stranger")
+        let_go("export", "stranger")
     else:
         run("mkswap", str(path))
     before = path.read_bytes()
@@ -88,8 +86,7 @@ def test_a_pool_of_that_name_elsewhere_stays(rig: Rig, tmp_path: Path) -> None:
         assert "imported from another disk" in why(view)
         assert changes["zpool"] == changes["zfs"] == 0
     finally:
-        destroy = ("zpool", "destroy", POOL)  # busy for a moment after its use
-        until(lambda: subprocess.run(destroy, check=False, capture_output=True).returncode == 0)
+        let_go("destroy", POOL)
 
 
 def test_another_nodes_data_are_refused(rig: Rig) -> None:

@@ -9,7 +9,7 @@ from sledsaga.check.room import Room
 from sledsaga.hosts.host import HostCommand
 from sledsaga.hosts.linux.machine import Machine
 from sledsaga.hosts.linux.platform import open_linux
-from tests.real.conftest import file_disk, run
+from tests.real.conftest import file_disk, let_go, run
 
 THREADS, MOUNTS = 8, 40
 SOON_S = 60.0
@@ -39,4 +39,4 @@ def test_mounts_at_once_do_not_stop_the_daemon(room: Room, tmp_path: Path) -> No
         list(workers.map(mounts, range(THREADS)))
     assert room.daemon.poll() is None
     for pool in range(THREADS):
-        run("zpool", "destroy", "-f", f"turns{pool}")
+        let_go("destroy", f"turns{pool}")
