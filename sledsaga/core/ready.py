@@ -45,7 +45,7 @@ def ready(state: State, now: float, room: int | None = None) -> Ready:
         return Ready((ev.Ended(end),), state.run, None, None)
     if held(state):
         return Ready((), state.run, None, None)
-    starts = tuple(islice(_starts(state, now), room)) if room != 0 else ()
+    starts = tuple(islice(_starts(state, now), room))
     return Ready(starts, state.run, _wake_at(state, now), None)
 
 
