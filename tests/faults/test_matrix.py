@@ -16,8 +16,8 @@ from sledsaga.engine.crashpoints import COMMANDS
 from sledsaga.hosts.sim import SimSled
 from tests.faults.scenarios import APPLY, SCENARIOS
 
-SOME = {APPLY: 12, "clickhouse": 8}
-"""One point in how many is tried: of many points, and of a node, whose steps are those of `crdb`."""
+SOME = {APPLY: 12}
+"""One point in how many is tried, of those that have many hundreds."""
 EVERY_TIME = {"format": 1, "crdb-on-blank-disk": 4, "datasets-best-effort": 1}
 """Which point in how many is tried by each run of the tests; the campaign tries all."""
 SINGLE = tuple(name for name in CHECKS if not name.startswith((TWICE, RANDOM)))

@@ -122,9 +122,7 @@ def is_excused(scenario: str, row: Row) -> bool:
 def test_an_operation_passes_each_check_at_every_point(
     request: pytest.FixtureRequest, scenario: str, subject: Subject, check: str
 ) -> None:
-    """The same at every point; a node's steps are those of CockroachDB's, so one is enough."""
-    if scenario == "provision-clickhouse":
-        pytest.skip("its steps are those of provision-crdb")
+    """The same at every point."""
     row = request.getfixturevalue(check)(subject)
     assert row.total == len(row.points)
     print(to_text(Report(scenario, 1, (row,), row.coverage)))  # noqa: T201 - the campaign's figures
