@@ -29,7 +29,6 @@ IN_MEMORY: Final = (
     ("devtmpfs", "dev"),
     ("sysfs", "sys"),
     ("tmpfs", "run"),
-    ("tmpfs", "tmp"),
 )
 OF_ZFS: Final = ("/var/lib/zfs", "/run/zfs", "/run/lock/zfs")
 READY_S: Final = 20.0
