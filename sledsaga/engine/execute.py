@@ -1,4 +1,4 @@
-"""The loop that drives sagas: one inbox, one thread, one transaction a turn.
+"""The loop that drives sagas: one inbox, one transaction a turn, one turn at a time.
 
 Everything that has arrived is taken at once, all sagas touched are evolved, and all that happened is
 written in one transaction; only then are calls started and answers given.
@@ -6,7 +6,8 @@ written in one transaction; only then are calls started and answers given.
     inbox -> handle -> advance -> write -> dispatch -> answer
 
 Rules
-- One thread changes sagas: this one. Steps run elsewhere and report to the inbox.
+- One thread at a time changes sagas: the one that is in a turn. That is the loop's, which waits on the inbox;
+  or a worker's that has the only news there is, as handing it over takes longer than most turns.
 - Nothing runs, and nobody is told anything, before the log has it.
 - If the log cannot be written, the loop starts nothing any more and says why to whoever asks.
 - A step never blocks the loop; the loop blocks only on its inbox and on the disk.
@@ -16,6 +17,7 @@ Rules
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
 
@@ -31,7 +33,18 @@ from sledsaga.engine.diagnostics import logger
 from sledsaga.engine.flights import STOPPING, Flights
 from sledsaga.engine.limits import Limits
 from sledsaga.engine.live import Live
-from sledsaga.engine.messages import Decide, Finished, Idle, Message, Recover, Recovered, Stop, Submit, Wait
+from sledsaga.engine.messages import (
+    Decide,
+    Finished,
+    Idle,
+    Look,
+    Message,
+    Recover,
+    Recovered,
+    Stop,
+    Submit,
+    Wait,
+)
 from sledsaga.engine.perform import Hook, SledFactory
 from sledsaga.engine.replies import refuse
 from sledsaga.engine.workers import Threads, Workers
@@ -65,12 +78,15 @@ class Executor:
         self.inbox: SimpleQueue[Message] = SimpleQueue()
         self.workers = workers or Threads(limits.threads)
         self.clock = clock
-        self.flights = Flights(self.workers, self.inbox.put, sled=sled, hook=hook, note=note, clock=clock)
+        self.flights = Flights(self.workers, self.post, sled=sled, hook=hook, note=note, clock=clock)
         self.books = Books(store, catalog, name, limits, drive, self.flights, hook, clock)
         self.left = False
         self.ended = False
         self.over = threading.Event()  # not a join: one that is interrupted makes Python believe in the end
         self._wakes: list[tuple[float, str]] = []
+        self._in_turn = threading.Lock()
+        self._turner: int | None = None
+        self._wake_at = 0.0
         self.thread = threading.Thread(target=self._run, name="sledsaga-loop", daemon=True)
 
     def start(self) -> None:
@@ -84,11 +100,11 @@ class Executor:
             self.books.locks.restore(row.saga, Lock(row.resource, row.mode), held=row.held)
 
     def ask(self, message: Message) -> None:
-        """Put a message into the inbox, from any thread but the loop's own; its reply will be resolved.
+        """Put a message into the inbox, from any thread but the one in a turn; its reply will be resolved.
 
-        Raises UsageError from the loop's own thread, which would wait for itself.
+        Raises UsageError from the thread in a turn, which would wait for itself.
         """
-        if threading.current_thread() is self.thread:
+        if self._turner == threading.get_ident():
             msg = "a subscriber asked the executor that calls it; hand the work to another thread"
             raise UsageError(msg)
         self.inbox.put(message)
@@ -107,31 +123,49 @@ class Executor:
         """Say whether no turn is due any more: it was told to stop, and nothing is in flight."""
         return self.left or (self.books.stopping and not self.flights.count)
 
-    def turn(self, *, must_wait: bool = True) -> None:
-        """Do one turn; if it breaks, nothing of it had an effect but what the log has, and all are told.
-
-        It waits for something to do, unless `must_wait` is false.
-        """
-        messages: list[Message] = []
+    def post(self, done: Finished, *, has_time: bool) -> None:
+        """Hear how a call ended; a caller that `has_time` does the turn, when nothing else has arrived."""
+        if not has_time or not self.inbox.empty() or not self._in_turn.acquire(blocking=False):
+            self.inbox.put(done)
+            return
         try:
-            self._take(messages, must_wait=must_wait)
+            if self.ended or self.books.stopping or self.books.failure is not None:
+                self.inbox.put(done)  # the loop has to see whether that was the last
+                return
+            slept_until = self._wake_at
+            self._do([done])
+            if self._wake_at < slept_until:
+                self.inbox.put(Look())
+        finally:
+            self._in_turn.release()
+        self.workers.go()
+
+    def turn(self, *, must_wait: bool = True) -> None:
+        """Do one turn with all that has arrived; it waits for something to do if it `must_wait`."""
+        messages: list[Message] = []
+        if must_wait:
+            with suppress(Empty):
+                messages.append(self.inbox.get(timeout=max(0.0, self._wake_at - self.clock.monotonic())))
+        with self._in_turn:
+            self._do(messages, takes_all=True)
+        self.workers.go()
+
+    def _do(self, messages: list[Message], *, takes_all: bool = False) -> None:
+        """Do a turn; if it breaks, nothing of it had an effect but what the log has, and all are told."""
+        self._turner = threading.get_ident()
+        try:
+            while takes_all and not self.inbox.empty():
+                messages.append(self.inbox.get_nowait())
             self._turn(messages)
+            self._wake_at = self.clock.monotonic() + self.patience_s()
         except SledsagaError as error:
             self._fail(error, messages)
         except BaseException as error:  # noqa: BLE001 - the loop must not die silently: whoever waits would wait for ever
             logger.exception("the executor's loop broke")
             why = f"the executor broke and stopped: {type(error).__name__}: {error}"
             self._fail(LogUnavailable(why), messages)
-
-    def _take(self, messages: list[Message], *, must_wait: bool) -> None:
-        """Wait for something to do, and take all that has arrived."""
-        try:
-            if must_wait:
-                messages.append(self.inbox.get(timeout=self.patience_s()))
-            while True:
-                messages.append(self.inbox.get_nowait())
-        except Empty:
-            return
+        finally:
+            self._turner = None
 
     def patience_s(self) -> float:
         """Return how many seconds the loop may sleep when nothing arrives."""
@@ -162,6 +196,8 @@ class Executor:
                 self._finished(message)
             case Stop():
                 self._stop(message)
+            case Look():
+                pass
             case _:
                 self._request(message)
 
@@ -268,7 +304,8 @@ class Executor:
 
     def end(self) -> None:
         """Refuse whoever still waits, and let the workers go."""
-        self.ended = True
+        with self._in_turn:
+            self.ended = True
         self._refuse_drained()
         self.books.replies.refuse_all(
             self.books.failure
@@ -284,5 +321,5 @@ class Executor:
                 message = self.inbox.get_nowait()
             except Empty:
                 return
-            if not isinstance(message, Finished | Stop):
+            if not isinstance(message, Finished | Stop | Look):
                 refuse(message.reply, self.books.failure or Stopping("the executor has stopped"))

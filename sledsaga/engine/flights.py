@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
 from heapq import heapify, heappop, heappush
+from typing import Protocol
 
 from sledsaga.core.endings import CleanFailure, Ending, Failed, Succeeded, TransientFailure, Undone
 from sledsaga.core.state import Call
@@ -32,13 +32,21 @@ KEPT = 64  # deadlines of ended calls that are not worth a clean-up
 _Deadline = tuple[float, int, Flight]  # no saga: it may have ended long before
 
 
+class Post(Protocol):
+    """Takes the news that a call has ended, from any thread."""
+
+    def __call__(self, done: Finished, *, has_time: bool) -> None:
+        """Hear it; the thread may be kept for a turn when it `has_time`."""
+        ...
+
+
 class Flights:
     """Starts and stops calls; reports how they ended through `post`."""
 
     def __init__(
         self,
         workers: Workers,
-        post: Callable[[Finished], None],
+        post: Post,
         *,
         sled: SledFactory | None,
         hook: Hook | None,
@@ -97,10 +105,11 @@ class Flights:
         self.count += 1
         if context.deadline is not None:
             self._watch((context.deadline, next(self._order), flight))
-        self._workers.start(job, lambda ending: self._post(self._finished(live, flight, ending)))
 
-    def _finished(self, live: Live, flight: Flight, ending: Ending) -> Finished:
-        return Finished(live, flight, ending, self._clock.monotonic())
+        def report(ending: Ending, *, has_time: bool = False) -> None:
+            self._post(Finished(live, flight, ending, self._clock.monotonic()), has_time=has_time)
+
+        self._workers.start(job, report)
 
     def _watch(self, deadline: _Deadline) -> None:
         """Keep a deadline; those of calls that ended long before theirs must not pile up."""

@@ -110,4 +110,9 @@ class Stop:
     leave: bool = False
 
 
-Message = Submit | Decide | Wait | Recover | Finished | Idle | Stop
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Nothing but a reason to look at the clock again."""
+
+
+Message = Submit | Decide | Wait | Recover | Finished | Idle | Stop | Look

@@ -3,6 +3,12 @@
 Workers are given jobs and hand back endings through a callback; they decide nothing. Whoever gives an
 executor other workers (a simulation) says in which order calls are made and end. Threads are made when they
 are needed and are daemons: a step that never returns must not keep the process from ending.
+
+Rules
+- One idle thread is woken at a time, and wakes the next when it finds more than it can take: steps that take
+  no time are done by the one that runs already, and steps that take some are soon on all threads.
+- A thread that reports may be kept for a turn of the executor. The one job that this turn starts is its own.
+- The asyncio loop is kept only when nothing else goes on there.
 """
 
 from __future__ import annotations
@@ -10,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
 from typing import Protocol
@@ -19,14 +24,27 @@ from sledsaga.core.endings import Ending, Failed
 from sledsaga.engine.diagnostics import logger
 from sledsaga.engine.perform import Job, perform, perform_async
 
-Report = Callable[[Ending], None]
+
+GO_ON, GO_HOME = True, False
+
+
+class Report(Protocol):
+    """Hears the ending of a job."""
+
+    def __call__(self, ending: Ending, *, has_time: bool = False) -> None:
+        """Hear it, once, from any thread; one that `has_time` may be kept for a turn of the executor."""
+        ...
 
 
 class Workers(Protocol):
-    """Those who make the calls. All three are asked from the executor's loop alone."""
+    """Those who make the calls. All are asked by one thread at a time: `start` and `cancel` in a turn."""
 
     def start(self, job: Job, report: Report) -> None:
         """Run a job; `report` is called with its ending, once, from any thread, and not from in here."""
+        ...
+
+    def go(self) -> None:
+        """Wake those who are to run what was started: the turn is over, and they may have news at once."""
         ...
 
     def cancel(self, job: Job) -> None:
@@ -44,9 +62,12 @@ class Threads:
     def __init__(self, threads: int) -> None:
         """Begin with no thread; at most `threads` are made."""
         self._bound = threads
-        self._threads = 0
-        self._idle = threading.Semaphore(0)
-        self._jobs: SimpleQueue[tuple[Job, Report] | None] = SimpleQueue()
+        self._jobs: deque[tuple[Job, Report]] = deque()
+        self._bell: SimpleQueue[bool] = SimpleQueue()
+        self._mutex = threading.Lock()
+        self._threads = self._idle = 0
+        self._is_one_coming = False
+        self._here = threading.local()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: dict[int, asyncio.Task[Ending]] = {}
         self._fresh: deque[tuple[Job, Report]] = deque()
@@ -54,14 +75,14 @@ class Threads:
 
     def start(self, job: Job, report: Report) -> None:
         """Run a job; `report` is called with its ending, from the thread that ran it."""
-        if job.function.is_async:
-            self._fresh.append((job, report))
-            if len(self._fresh) == 1:  # else the loop is awake already, and takes them all
-                self._event_loop().call_soon_threadsafe(self._spawn)
-            return
-        self._jobs.put((job, report))
-        if not self._idle.acquire(blocking=False) and self._threads < self._bound:
-            self._add_thread()
+        (self._fresh if job.function.is_async else self._jobs).append((job, report))
+
+    def go(self) -> None:
+        """Wake a thread, unless the one that calls can do it all, and the loop."""
+        if self._jobs and (len(self._jobs) > 1 or not hasattr(self._here, "is_worker")):
+            self._wake_one()
+        if self._fresh:
+            self._event_loop().call_soon_threadsafe(self._spawn)
 
     def cancel(self, job: Job) -> None:
         """Tell a job that it should end: its context says so, and an `async def` step is cancelled."""
@@ -72,9 +93,21 @@ class Threads:
     def close(self) -> None:
         """Let idle threads and the loop end; busy threads end when their step does."""
         for _ in range(self._threads):
-            self._jobs.put(None)
+            self._bell.put(GO_HOME)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stop)
+
+    def _wake_one(self) -> None:
+        """Have one more thread look for jobs, unless one is on its way, or all are busy."""
+        with self._mutex:
+            if self._is_one_coming:
+                return
+            if self._idle:
+                self._idle -= 1
+                self._is_one_coming = True
+                self._bell.put(GO_ON)
+            elif self._threads < self._bound:
+                self._add_thread()
 
     def _add_thread(self) -> None:
         """Start one more thread; without it the others do the work, if there are any."""
@@ -88,10 +121,26 @@ class Threads:
             self._threads += 1
 
     def _work(self) -> None:
-        while (item := self._jobs.get()) is not None:
-            job, report = item
-            report(perform(job))
-            self._idle.release()
+        self._here.is_worker = True
+        while True:
+            self._take_jobs()
+            with self._mutex:
+                if self._jobs:
+                    continue
+                self._idle += 1
+            if self._bell.get() is GO_HOME:
+                return
+            self._is_one_coming = False
+
+    def _take_jobs(self) -> None:
+        while self._jobs:
+            try:
+                job, report = self._jobs.popleft()
+            except IndexError:  # another thread was faster
+                return
+            if self._jobs and not self._is_one_coming:
+                self._wake_one()
+            report(perform(job), has_time=True)
 
     def _event_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
@@ -119,7 +168,8 @@ class Threads:
 
     def _over(self, job: Job, report: Report, done: asyncio.Task[Ending]) -> None:
         del self._tasks[id(job)]
-        report(Failed("cancelled before it began") if done.cancelled() else done.result())
+        ending = Failed("cancelled before it began") if done.cancelled() else done.result()
+        report(ending, has_time=not self._tasks and not self._fresh)
 
     def _cancel(self, job: int) -> None:
         if job in self._tasks:

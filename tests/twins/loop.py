@@ -118,7 +118,7 @@ class CallsAgainWhileStopping(Executor):
         super().__init__(*parts, **more)
         made = self.flights
         self.flights = CallsAgain(
-            self.workers, self.inbox.put, sled=made._sled, hook=made._hook, note=made._note, clock=self.clock
+            self.workers, self.post, sled=made._sled, hook=made._hook, note=made._note, clock=self.clock
         )
         self.books.flights = self.flights
 
@@ -185,7 +185,7 @@ class NamesOldClaims(Executor):
         super().__init__(*parts, **more)
         made = self.flights
         self.flights = OldClaims(
-            self.workers, self.inbox.put, sled=made._sled, hook=made._hook, note=made._note, clock=self.clock
+            self.workers, self.post, sled=made._sled, hook=made._hook, note=made._note, clock=self.clock
         )
         self.books.flights = self.flights
 

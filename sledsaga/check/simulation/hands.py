@@ -57,6 +57,9 @@ class Hands:
         self.on_start(flying)
         self.later(LONG_S if flying.hangs else self._soon(), partial(self._begin, flying))
 
+    def go(self) -> None:
+        """Wake nobody: what was started ends when the world says."""
+
     def cancel(self, job: Job) -> None:
         """Tell a job that it should end."""
         job.context.cancelled.set()

@@ -16,6 +16,7 @@ from sledsaga.check.simulation.acts import Act
 from sledsaga.check.simulation.hands import Flying, Hands
 from sledsaga.check.simulation.stores import BAD, BadDisk, Crash
 from sledsaga.check.simulation.weather import happens
+from sledsaga.core.endings import Ending
 from sledsaga.engine.clock import Clock
 from sledsaga.engine.messages import Message, Recover, Stop
 from sledsaga.errors import SledsagaError
@@ -176,8 +177,8 @@ class Life:
         self.world.calls.starts(self, flying)
         report = flying.report
 
-        def tell(ending: Any) -> None:  # noqa: ANN401 - as the report takes it
-            report(ending)
+        def tell(ending: Ending, *, has_time: bool = False) -> None:
+            report(ending, has_time=has_time)
             self.wake(self.world.dice.random() * 0.01)
 
         flying.report = tell
