@@ -24,8 +24,7 @@ from sledsaga.core.endings import Ending, Failed
 from sledsaga.engine.diagnostics import logger
 from sledsaga.engine.perform import Job, perform, perform_async
 
-
-GO_ON, GO_HOME = True, False
+GO_ON, GO_HOME = True, False  # what the bell says
 
 
 class Report(Protocol):

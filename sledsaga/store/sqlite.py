@@ -29,6 +29,7 @@ from sledsaga.store.tables import HEAD, METADATA, REVISION, REVISIONS
 
 BUSY_S: Final = 10.0  # how long to wait for another connection before saying so
 EFFECTIVE: Final = os.access in os.supports_effective_ids
+BEGIN_WRITING: Final = "BEGIN IMMEDIATE"
 WAL_BYTES: Final = 64 * 1024 * 1024  # a larger write-ahead log is cut back to this after a checkpoint
 Mode = Literal["rw", "ro"]
 Connect = Callable[..., sqlite3.Connection]
@@ -110,17 +111,27 @@ def make_engine(path: Path, mode: Mode, *, foreign_keys: bool = True) -> Engine:
     reach = current_connect()
 
     def connect() -> sqlite3.Connection:
-        db = reach(_uri(path, mode), uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-        if mode == "rw":
-            _set_up_writer(db, foreign_keys=foreign_keys)
-        return db
+        return _connect(reach, path, mode, foreign_keys=foreign_keys)
 
     pool = NullPool if mode == "rw" else QueuePool
     bounds = {} if mode == "rw" else {"max_overflow": -1}
     engine = create_engine("sqlite://", creator=connect, poolclass=pool, **bounds)
-    begin = "BEGIN IMMEDIATE" if mode == "rw" else "BEGIN"
+    begin = BEGIN_WRITING if mode == "rw" else "BEGIN"
     event.listen(engine, "begin", lambda connection: connection.connection.driver_connection.execute(begin))
     return engine
+
+
+def connector(path: Path) -> Callable[[], sqlite3.Connection]:
+    """Return what opens a connection that writes, without SQLAlchemy; whoever uses it says BEGIN_WRITING."""
+    reach = current_connect()
+    return lambda: _connect(reach, path, "rw", foreign_keys=True)
+
+
+def _connect(reach: Connect, path: Path, mode: Mode, *, foreign_keys: bool) -> sqlite3.Connection:
+    db = reach(_uri(path, mode), uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    if mode == "rw":
+        _set_up_writer(db, foreign_keys=foreign_keys)
+    return db
 
 
 def _uri(path: Path, mode: Mode) -> str:

@@ -1,40 +1,63 @@
 """Every statement of the log, built from the tables once.
 
 Rules
-- What is written is compiled here to text and the order of its values; a row is a tuple in that order, and
-  SQLite's driver gets both. Handing SQLAlchemy a built statement and dictionaries costs several times as much
-  a row; handing it the text costs as much again as SQLite itself, at one commit a step.
-- What is read is built here and cached by SQLAlchemy from its first use on.
+- What the writer runs is compiled here to text and the order of its values; a row is a tuple in that order,
+  and SQLite's driver gets both. Handing SQLAlchemy a built statement and dictionaries costs several times as
+  much a row; handing it the text costs as much again as SQLite itself, at one commit a step.
+- What readers run is built here and cached by SQLAlchemy from its first use on.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from sqlalchemy import BindParameter, Connection, bindparam, delete, func, insert, select, true, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects import sqlite
 
 from sledsaga.store.tables import DAG, EVENT, PLAN, SAGA, SAGA_LOCK
 
 
-class Write:
-    """A statement for many rows, each a tuple of the values named, in that order."""
+class _Compiled:
+    """A statement as the writer runs it; its values are a tuple in the order of the names given."""
 
     def __init__(self, statement: Any, names: Sequence[str]) -> None:  # noqa: ANN401 - its own type is private
         compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
         assert compiled.positiontup == list(names), f"rows give {names}, it takes {compiled.positiontup}"
         self.text: Final = str(compiled)
 
-    def run(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+
+class Write(_Compiled):
+    """A change, made for many rows."""
+
+    def run(self, db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> int:
         """Run it for each row; return how many rows of the table it hit. Raises sqlite3.Error."""
-        return driver(connection).cursor().executemany(self.text, rows).rowcount if rows else 0
+        return db.executemany(self.text, rows).rowcount if rows else 0
 
 
-def driver(connection: Connection) -> sqlite3.Connection:
-    """Return SQLite's own connection behind one of SQLAlchemy's, in whose transaction it is."""
-    return cast("sqlite3.Connection", connection.connection.driver_connection)
+class Read(_Compiled):
+    """A question of the writer's own."""
+
+    def all(self, db: sqlite3.Connection, *values: object) -> list[Any]:
+        """Return all rows, each a tuple. Raises sqlite3.Error."""
+        return db.execute(self.text, values).fetchall()
+
+    def one(self, db: sqlite3.Connection, *values: object) -> Any:  # noqa: ANN401 - as the column holds it
+        """Return the first value of the first row, or None. Raises sqlite3.Error."""
+        row = db.execute(self.text, values).fetchone()
+        return None if row is None else row[0]
 
 
 _num: BindParameter[int] = bindparam("at_num")
@@ -74,14 +97,21 @@ _sagas = select(*_columns, PLAN.c.digest).join_from(SAGA, PLAN, PLAN.c.saga_num 
 _newest = SAGA.c.id.desc()
 _below = SAGA.c.id < bindparam("below")
 
-LAST_NUM: Final = select(func.coalesce(func.max(SAGA.c.num), 0))
-LAST_DAG: Final = select(func.coalesce(func.max(DAG.c.num), 0))
-DAG_NUM: Final = select(DAG.c.num).where(DAG.c.fingerprint == bindparam("fingerprint"))
-PLACES: Final = select(SAGA.c.id, SAGA.c.num, SAGA.c.epoch, SAGA.c.seq).where(
-    SAGA.c.id.in_(bindparam("ids", expanding=True))
+_zero: ColumnElement[int] = literal_column("0")
+LAST_NUM: Final = Read(select(func.coalesce(func.max(SAGA.c.num), _zero)), ())
+LAST_DAG: Final = Read(select(func.coalesce(func.max(DAG.c.num), _zero)), ())
+DAG_NUM: Final = Read(
+    select(DAG.c.num).where(DAG.c.fingerprint == bindparam("fingerprint")), ("fingerprint",)
 )
-TAKEN: Final = (
-    select(SAGA.c.id, SAGA.c.key).where((SAGA.c.id == _id) | (SAGA.c.key == bindparam("key"))).limit(1)
+PLACES: Final = Read(
+    select(SAGA.c.id, SAGA.c.num, SAGA.c.epoch, SAGA.c.seq).where(
+        SAGA.c.id.in_(select(func.json_each(bindparam("ids")).table_valued("value").c.value))
+    ),
+    ("ids",),
+)
+TAKEN: Final = Read(
+    select(SAGA.c.id).where((SAGA.c.id == _id) | (SAGA.c.key == bindparam("key"))),
+    ("id", "key"),
 )
 BY_ID: Final = _sagas.where(SAGA.c.id == _id)
 BY_KEY: Final = _sagas.where(SAGA.c.key == bindparam("key"))

@@ -17,20 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, RootTransaction
-from sqlalchemy.exc import DBAPIError
-
 from sledsaga.core.dag import Dag, dag_to_json, locks_to_json, scopes_to_json
 from sledsaga.core.events import Ended, LocksAcquired, Recorded
 from sledsaga.errors import KeyConflict, LogCorrupt, LogUnavailable
 from sledsaga.store import statements as sql
 from sledsaga.store.batch import check_gapless, in_order, lets_through, merged
 from sledsaga.store.codec import to_json, to_row
-from sledsaga.store.sqlite import error_code, make_engine, troubles
+from sledsaga.store.sqlite import BEGIN_WRITING, connector, error_code, troubles
 from sledsaga.store.store import ENDED, Append, Index, NewSaga
 
 REMEMBERED: Final = 50_000  # sagas, and DAGs; beyond it all is forgotten, and looked up when needed
-CHUNK: Final = 500  # ids in one SELECT
 SURELY_NOT_COMMITTED: Final = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY}
 
 
@@ -45,8 +41,8 @@ class Writer:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._engine = make_engine(path, "rw")
-        self._connection: Connection | None = None
+        self._connect = connector(path)
+        self._db: sqlite3.Connection | None = None
         self._mutex = threading.Lock()
         self._known: dict[str, _Known] = {}
         self._dags: dict[str, int] = {}
@@ -62,14 +58,14 @@ class Writer:
         check_gapless(new, appends)
         one, lost = merged(appends)
         with self._mutex, troubles(self._path):
-            connection = self._open()
+            db = self._open()
             try:
-                late = self._record(connection, new, one, set())
+                late = self._record(db, new, one, set())
                 if late is None:
-                    late = self._record(connection, new, one, None)
+                    late = self._record(db, new, one, None)
                 assert late is not None, "who has looked first cannot be late"
             except sqlite3.IntegrityError as error:
-                raise self._taken(connection, new, error) from error
+                raise self._taken(db, new, error) from error
         return in_order(lost | late, appends)
 
     def close(self) -> None:
@@ -78,22 +74,22 @@ class Writer:
             self._refusal = self._refusal or f"log {self._path}: it was closed; open it again"
             self._let_go()
 
-    def _open(self) -> Connection:
+    def _open(self) -> sqlite3.Connection:
         if self._refusal is not None:
             raise LogUnavailable(self._refusal)
-        if self._connection is None:
-            self._connection = self._engine.connect()
-        return self._connection
+        if self._db is None:
+            self._db = self._connect()
+        return self._db
 
     def _let_go(self) -> None:
-        connection, self._connection = self._connection, None
+        db, self._db = self._db, None
         self._known.clear()
-        if connection is not None:
-            connection.close()
+        if db is not None:
+            db.close()
 
     def _record(
         self,
-        connection: Connection,
+        db: sqlite3.Connection,
         new: Sequence[NewSaga],
         appends: Mapping[str, Append],
         late: set[str] | None,
@@ -102,59 +98,72 @@ class Writer:
 
         Returns None when a fence did not hold; then nothing was written.
         """
-        with connection.begin() as transaction:
-            nums = self._add(connection, new)
-            late = _late(connection, appends) if late is None else late
+        db.execute(BEGIN_WRITING)
+        try:
+            nums = self._add(db, new)
+            late = _late(db, appends) if late is None else late
             moved = (
                 {saga: append for saga, append in appends.items() if saga not in late} if late else appends
             )
-            self._find_numbers(connection, moved, nums)
-            if not self._pass_fence(connection, moved, nums):
-                transaction.rollback()
+            self._find_numbers(db, moved, nums)
+            if not self._pass_fence(db, moved, nums):
+                self._roll_back(db)
                 self._known.clear()
                 return None
             rows: list[NewSaga | Append] = [*new, *moved.values()]
-            _add_events(connection, [(nums[_saga(row)], row.events) for row in rows])
-            self._commit(transaction)
+            _add_events(db, [(nums[_saga(row)], row.events) for row in rows])
+            self._commit(db)
+        except BaseException:
+            self._roll_back(db)
+            raise
         self._remember(rows, nums)
         return late
 
-    def _add(self, connection: Connection, new: Sequence[NewSaga]) -> dict[str, int]:
+    def _roll_back(self, db: sqlite3.Connection) -> None:
+        """Undo what the transaction has done; a connection that cannot is let go of, which undoes it."""
+        if self._db is not db:
+            return
+        try:
+            db.rollback()
+        except sqlite3.Error:
+            self._let_go()
+
+    def _add(self, db: sqlite3.Connection, new: Sequence[NewSaga]) -> dict[str, int]:
         """Insert sagas with their plans and locks; return their numbers."""
         if not new:
             return {}
-        first = connection.execute(sql.LAST_NUM).scalar_one() + 1
+        first = sql.LAST_NUM.one(db) + 1
         nums = {saga.id: num for num, saga in enumerate(new, first)}
-        dags = self._add_dags(connection, {saga.plan.dag.fingerprint: saga.plan.dag for saga in new})
-        sql.ADD_SAGA.run(connection, [_saga_row(num, saga) for num, saga in enumerate(new, first)])
+        dags = self._add_dags(db, {saga.plan.dag.fingerprint: saga.plan.dag for saga in new})
+        sql.ADD_SAGA.run(db, [_saga_row(num, saga) for num, saga in enumerate(new, first)])
         plans = [_plan_row(num, dags[saga.plan.dag.fingerprint], saga) for num, saga in enumerate(new, first)]
-        sql.ADD_PLAN.run(connection, plans)
+        sql.ADD_PLAN.run(db, plans)
         locks = [
             (lock.resource, num, lock.mode, False, saga.created_at)
             for num, saga in enumerate(new, first)
             for lock in saga.plan.locks
         ]
-        sql.ADD_LOCK.run(connection, locks)
+        sql.ADD_LOCK.run(db, locks)
         return nums
 
-    def _add_dags(self, connection: Connection, dags: Mapping[str, Dag]) -> dict[str, int]:
+    def _add_dags(self, db: sqlite3.Connection, dags: Mapping[str, Dag]) -> dict[str, int]:
         """Insert the DAGs that are not there yet; return the numbers of all."""
         if len(self._dags) > REMEMBERED:
             self._dags.clear()
         for fingerprint in dags.keys() - self._dags.keys():
-            num = connection.execute(sql.DAG_NUM, {"fingerprint": fingerprint}).scalar()
+            num = sql.DAG_NUM.one(db, fingerprint)
             if num is not None:  # it was committed, so it stays
                 self._dags[fingerprint] = num
         missing = dags.keys() - self._dags.keys()
-        first = connection.execute(sql.LAST_DAG).scalar_one() + 1 if missing else 0
+        first = sql.LAST_DAG.one(db) + 1 if missing else 0
         added = {fingerprint: num for num, fingerprint in enumerate(missing, first)}
         rows = [
             (num, fingerprint, to_json(dag_to_json(dags[fingerprint]))) for fingerprint, num in added.items()
         ]
-        sql.ADD_DAG.run(connection, rows)
+        sql.ADD_DAG.run(db, rows)
         return {fingerprint: added.get(fingerprint) or self._dags[fingerprint] for fingerprint in dags}
 
-    def _find_numbers(self, connection: Connection, sagas: Iterable[str], nums: dict[str, int]) -> None:
+    def _find_numbers(self, db: sqlite3.Connection, sagas: Iterable[str], nums: dict[str, int]) -> None:
         """Add the numbers of these sagas, from memory or from the log; one that is not there has none."""
         missing = []
         for saga in sagas:
@@ -162,10 +171,10 @@ class Writer:
                 nums[saga] = known.num
             elif saga not in nums:
                 missing.append(saga)
-        nums.update((saga, num) for saga, num, _, _ in _places(connection, missing))
+        nums.update((saga, num) for saga, num, _, _ in _places(db, missing))
 
     def _pass_fence(
-        self, connection: Connection, appends: Mapping[str, Append], nums: Mapping[str, int]
+        self, db: sqlite3.Connection, appends: Mapping[str, Append], nums: Mapping[str, int]
     ) -> bool:
         """Move the columns of these sagas; False when any of them does not stand where it should."""
         moves, turns = [], []
@@ -176,7 +185,7 @@ class Writer:
                 moves.append(row)
             else:
                 turns.append((index.state, index.direction, *row))
-        return sql.MOVE.run(connection, moves) + sql.TURN.run(connection, turns) == len(appends)
+        return sql.MOVE.run(db, moves) + sql.TURN.run(db, turns) == len(appends)
 
     def _keeps_state(self, saga: str, append: Append) -> bool:
         known = self._known.get(saga)
@@ -190,10 +199,10 @@ class Writer:
             will.direction,
         )
 
-    def _commit(self, transaction: RootTransaction) -> None:
+    def _commit(self, db: sqlite3.Connection) -> None:
         try:
-            transaction.commit()
-        except DBAPIError as error:
+            db.commit()
+        except sqlite3.Error as error:
             if error_code(error) not in SURELY_NOT_COMMITTED:
                 self._refusal = (
                     f"log {self._path}: an earlier write failed and may or may not have been recorded,"
@@ -214,18 +223,17 @@ class Writer:
                 self._known[saga] = _Known(nums[saga], row.index)
 
     def _taken(
-        self, connection: Connection, new: Sequence[NewSaga], error: sqlite3.IntegrityError
+        self, db: sqlite3.Connection, new: Sequence[NewSaga], error: sqlite3.IntegrityError
     ) -> Exception:
         """Say which saga has the id or the key, once a batch with new ones was refused."""
         if "saga." not in str(error):
             return LogCorrupt(
                 f"log {self._path}: it holds what its columns do not tell ({error}); restore it"
             )
-        with connection.begin():
-            for saga in new:
-                if found := connection.execute(sql.TAKEN, {"id": saga.id, "key": saga.key}).first():
-                    what = f"id {saga.id}" if found.id == saga.id else f"key {saga.key!r}"
-                    return KeyConflict(f"the {what} is taken by saga {found.id}; nothing was recorded")
+        for saga in new:
+            if taker := sql.TAKEN.one(db, saga.id, saga.key):
+                what = f"id {saga.id}" if taker == saga.id else f"key {saga.key!r}"
+                return KeyConflict(f"the {what} is taken by saga {taker}; nothing was recorded")
         return KeyConflict("two new sagas have the same id or key; nothing was recorded")
 
 
@@ -247,7 +255,7 @@ def _plan_row(num: int, dag: int, saga: NewSaga) -> tuple[Any, ...]:
     return num, dag, saga.digest, scopes, locks
 
 
-def _add_events(connection: Connection, batch: Iterable[tuple[int, tuple[Recorded, ...]]]) -> None:
+def _add_events(db: sqlite3.Connection, batch: Iterable[tuple[int, tuple[Recorded, ...]]]) -> None:
     """Insert events; hold and free the locks of sagas as their events say."""
     rows, held, freed = [], [], []
     for num, events in batch:
@@ -258,21 +266,17 @@ def _add_events(connection: Connection, batch: Iterable[tuple[int, tuple[Recorde
                 held.append((recorded.at, num))
             elif isinstance(event, Ended):
                 freed.append((num,))
-    sql.ADD_EVENT.run(connection, rows)
-    sql.HOLD_LOCKS.run(connection, held)
-    sql.FREE_LOCKS.run(connection, freed)
+    sql.ADD_EVENT.run(db, rows)
+    sql.HOLD_LOCKS.run(db, held)
+    sql.FREE_LOCKS.run(db, freed)
 
 
-def _places(connection: Connection, sagas: Sequence[str]) -> list[tuple[str, int, int, int]]:
+def _places(db: sqlite3.Connection, sagas: Sequence[str]) -> list[tuple[str, int, int, int]]:
     """Read number, epoch and sequence number of these sagas, as far as they are in the log."""
-    return [
-        (row.id, row.num, row.epoch, row.seq)
-        for at in range(0, len(sagas), CHUNK)
-        for row in connection.execute(sql.PLACES, {"ids": list(sagas[at : at + CHUNK])})
-    ]
+    return sql.PLACES.all(db, to_json(sagas)) if sagas else []
 
 
-def _late(connection: Connection, appends: Mapping[str, Append]) -> set[str]:
+def _late(db: sqlite3.Connection, appends: Mapping[str, Append]) -> set[str]:
     """Find the sagas that do not stand where their append believes."""
-    at = {saga: (epoch, seq) for saga, _, epoch, seq in _places(connection, list(appends))}
+    at = {saga: (epoch, seq) for saga, _, epoch, seq in _places(db, list(appends))}
     return {saga for saga, a in appends.items() if not lets_through(at.get(saga), (a.epoch, a.seq))}

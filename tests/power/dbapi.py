@@ -114,6 +114,9 @@ class Connection:
     def execute(self, sql: str, values: Any = ()) -> Cursor:
         return self.cursor().execute(sql, values)
 
+    def executemany(self, sql: str, rows: Iterable[Any]) -> Cursor:
+        return self.cursor().executemany(sql, rows)
+
     def commit(self) -> None:
         if self.in_transaction:
             self.execute("COMMIT")

@@ -161,5 +161,5 @@ def test_the_log_survives_power_cuts(tmp_path: Path) -> None:
     assert store._writer is not None
     writer = store._writer._open()
     expected = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
-    assert {name: writer.exec_driver_sql(f"PRAGMA {name}").scalar() for name in expected} == expected
+    assert {name: writer.execute(f"PRAGMA {name}").fetchone()[0] for name in expected} == expected
     store.close()

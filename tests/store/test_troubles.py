@@ -60,8 +60,7 @@ def open_files() -> Iterator[str]:
 def set_room(store: SqlStore, pages: int) -> None:
     """Let the file have so many pages and no more: to SQLite, the disk is full beyond."""
     assert store._writer is not None
-    with store._writer._open().begin() as transaction:
-        transaction.connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    store._writer._open().execute(f"PRAGMA max_page_count={pages}")
 
 
 @pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="this system does not say which files are open")
