@@ -10,7 +10,7 @@ Rules
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 Outcome = Literal["succeeded", "undone", "abandoned"]
@@ -233,8 +233,7 @@ def code_of(event: Event) -> str:
     return _CODE_OF[type(event)]
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """An event as it stands in the log: its place, its time (seconds since 1970, UTC) and the epoch."""
 
     seq: int

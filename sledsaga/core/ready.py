@@ -13,8 +13,8 @@ of what is returned, not of the DAG.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from sledsaga.core import events as ev
 from sledsaga.core import unwind
@@ -22,8 +22,7 @@ from sledsaga.core.machine import due_outcome
 from sledsaga.core.state import Call, State, Status
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(NamedTuple):
     """What to append first (`record`), then to have in flight (`run`, by step).
 
     `wake_at` is when to ask again if nothing happens (seconds since 1970, UTC), or None.
@@ -40,13 +39,18 @@ def ready(state: State, now: float, room: int | None = None) -> Ready:
     """Say what to record and what must be in flight; records nothing when there is nothing to do."""
     if state.outcome is not None:
         return Ready((), {}, None, state.outcome)
-    end = due_outcome(state)
-    if end is not None and (end == "abandoned" or state.parked is None):
-        return Ready((ev.Ended(end),), state.run, None, None)
+    if ends := end_due(state):
+        return Ready(ends, state.run, None, None)
     if held(state):
         return Ready((), state.run, None, None)
     starts = tuple(islice(_starts(state, now), room))
-    return Ready(starts, state.run, _wake_at(state, now), None)
+    return Ready(starts, state.run, wake_at(state, now), None)
+
+
+def end_due(state: State) -> tuple[ev.Ended, ...]:
+    """Return the end that is to be recorded, which comes once, when nothing is left to do."""
+    end = None if state.outcome else due_outcome(state)
+    return (ev.Ended(end),) if end is not None and (end == "abandoned" or state.parked is None) else ()
 
 
 def held(state: State) -> bool:
@@ -54,10 +58,12 @@ def held(state: State) -> bool:
     return bool(state.hold)
 
 
-def _wake_at(state: State, now: float) -> float | None:
+def wake_at(state: State, now: float) -> float | None:
     """Return when the first wait of a step is over, if that is still to come."""
-    wake_at = state.backing_off[0][0] if state.backing_off else None
-    return wake_at if wake_at is None or wake_at > now else None
+    if not state.backing_off:
+        return None
+    first = state.backing_off[0][0]
+    return first if first > now else None
 
 
 def has_due(state: State, now: float) -> bool:

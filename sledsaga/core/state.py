@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sledsaga.core import events as ev
 from sledsaga.core.dag import Dag
@@ -33,8 +33,7 @@ class Status(StrEnum):
     UNDO_SKIPPED = "undo_skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A call that must be in flight: which step, `do` or `undo`, and its attempt (from 1).
 
     `in_doubt` says that an earlier call of it may have run under a lost executor.

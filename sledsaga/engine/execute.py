@@ -23,7 +23,7 @@ from queue import Empty, SimpleQueue
 
 from sledsaga.core.define import Lock
 from sledsaga.core.endings import conclude
-from sledsaga.core.ready import has_due, ready
+from sledsaga.core.ready import end_due, has_due, held, ready, wake_at
 from sledsaga.engine import intake, record
 from sledsaga.engine.books import Books
 from sledsaga.engine.catalog import Catalog
@@ -246,34 +246,37 @@ class Executor:
         """Let every saga touched come as far as it can without a call, then hand out the room for calls."""
         now = self.clock.now()
         for live in list(self.books.touched.values()):
-            asked = ready(live.state, now, 0)
-            live.record(asked.record, now)
-            self._plan_on(live, asked.wake_at, now)
+            live.record(end_due(live.state), now)
+            self._settle(live, now)
         for live, room in self.books.lanes.served():
-            self._start_calls(live, room, now)
+            if not self.books.stopping and self.books.live.get(live.id) is live:
+                self._start_calls(live, room, now)
 
-    def _plan_on(self, live: Live, wake_at: float | None, now: float) -> None:
-        """Note when, and whether, the saga wants to start something next."""
+    def _settle(self, live: Live, now: float) -> None:
+        """Let others pass if the saga goes no further by itself; else see to what it is to start."""
         if live.state.outcome:
             self.books.pass_on(live.id)
             return
         if live.state.at_rest:
             self.books.step_aside(live.id)
-        if wake_at is not None and wake_at != live.wake_at:
-            live.wake_at = wake_at
-            heappush(self._wakes, (wake_at, live.id))
+        self._plan_on(live, now)
+
+    def _plan_on(self, live: Live, now: float) -> None:
+        """Note when, and whether, the saga wants to start something next."""
+        at = wake_at(live.state, now)
+        if at is not None and at != live.wake_at and not held(live.state):
+            live.wake_at = at
+            heappush(self._wakes, (at, live.id))
         if not self.books.stopping and self.books.live.get(live.id) is live and has_due(live.state, now):
             self.books.lanes.add(live)
 
     def _start_calls(self, live: Live, room: int, now: float) -> None:
-        if self.books.stopping or self.books.live.get(live.id) is not live:
-            return
-        asked = ready(live.state, now, room)
-        live.record(asked.record, now)
-        if asked.record:
-            self.books.lanes.take(live, len(asked.record))
+        starts = ready(live.state, now, room).record
+        if starts:
+            live.record(starts, now)
+            self.books.lanes.take(live, len(starts))
             self.books.touch(live)
-            self._plan_on(live, ready(live.state, now, 0).wake_at, now)
+            self._plan_on(live, now)
 
     def _answer(self) -> None:
         self.books.replies.give_answers()

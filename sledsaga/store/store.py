@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from sledsaga.core.dag import Plan
 from sledsaga.core.events import Recorded
@@ -36,8 +36,7 @@ __all__ = [
 Row = TypeVar("Row")
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(NamedTuple):
     """The columns of a saga that lists show: a fold of its events, kept beside them."""
 
     state: SagaState

@@ -102,7 +102,7 @@ class Stores(RuleBasedStateMachine):
         saga = a_saga(number)
         if row is not None:
             epoch, seq = row.epoch + {"old": -1, "new": 1}.get(stand, 0), row.seq + (stand == "early")
-            saga = replace(saga, index=replace(saga.index, epoch=epoch, seq=seq))
+            saga = replace(saga, index=saga.index._replace(epoch=epoch, seq=seq))
         if state in AT_REST:
             events = [*events, e.Ended(state)]  # type: ignore[arg-type]  # the states of rest are the outcomes
         was = before[-1] if before else saga
@@ -120,7 +120,7 @@ class Stores(RuleBasedStateMachine):
     def write_a_gap(self, number: int, skipped: int) -> None:
         """Refuse a batch whole when its events do not follow one another."""
         gap = then(a_saga(number), e.StepStarted(0, 1), e.StepStarted(1, 1))
-        gap = replace(gap, events=tuple(replace(r, seq=r.seq + skipped) for r in gap.events))
+        gap = replace(gap, events=tuple(r._replace(seq=r.seq + skipped) for r in gap.events))
         for store in self.stores:
             with pytest.raises(LogCorrupt, match="cannot be written where"):
                 store.write([a_saga(8)], [gap])

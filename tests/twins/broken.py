@@ -7,7 +7,6 @@ asks for, so that the judge of logs, who does not know the machine, is put to th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from sledsaga.core import events as ev
 from sledsaga.core import machine
@@ -24,7 +23,7 @@ def eager(state: State, now: float) -> Ready:
     if state.hold or state.unwinding or wish.record:
         return wish
     fresh = (i for i, status in enumerate(state.status) if status is Status.PENDING)
-    return replace(wish, record=tuple(ev.StepStarted(i, 1) for i in fresh))
+    return wish._replace(record=tuple(ev.StepStarted(i, 1) for i in fresh))
 
 
 def backwards(state: State, now: float) -> Ready:
@@ -32,12 +31,12 @@ def backwards(state: State, now: float) -> Ready:
     done = [i for i, status in enumerate(state.status) if status is Status.SUCCEEDED]
     if not (state.unwinding and wish.record and done):
         return wish
-    return replace(wish, record=(ev.UndoStarted(done[0], 1),))
+    return wish._replace(record=(ev.UndoStarted(done[0], 1),))
 
 
 def impatient(state: State, now: float) -> Ready:
     wish = ready(state, now)
-    return replace(wish, record=(ev.Ended("undone"),)) if state.unwinding and state.undoable else wish
+    return wish._replace(record=(ev.Ended("undone"),)) if state.unwinding and state.undoable else wish
 
 
 def lockless(state: State, now: float) -> Ready:
@@ -56,11 +55,11 @@ def restless(state: State, now: float) -> Ready:
 def unrecorded(state: State, now: float) -> Ready:
     wish = ready(state, now)
     early = {e.step: Call(e.step, "do", 1) for e in wish.record if isinstance(e, ev.StepStarted)}
-    return replace(wish, run={**wish.run, **early})
+    return wish._replace(run={**wish.run, **early})
 
 
 def deaf(state: State, now: float) -> Ready:
-    return replace(ready(state, now), wake_at=None)
+    return ready(state, now)._replace(wake_at=None)
 
 
 def hasty(state: State, now: float) -> Ready:
@@ -69,30 +68,30 @@ def hasty(state: State, now: float) -> Ready:
 
 def endless(state: State, now: float) -> Ready:
     wish = ready(state, now)
-    return replace(wish, record=tuple(event for event in wish.record if not isinstance(event, ev.Ended)))
+    return wish._replace(record=tuple(event for event in wish.record if not isinstance(event, ev.Ended)))
 
 
 def restarts(state: State, now: float) -> Ready:
     wish = ready(state, now)
-    return wish if state.outcome is None else replace(wish, record=(ev.StepStarted(0, 1),))
+    return wish if state.outcome is None else wish._replace(record=(ev.StepStarted(0, 1),))
 
 
 def meddler(state: State, now: float) -> Ready:
     wish = ready(state, now)
     skips = tuple(ev.UndoSkipped(step, "nobody", "it is in the way") for step in state.stuck)
-    return replace(wish, record=skips) if state.unwinding and skips else wish
+    return wish._replace(record=skips) if state.unwinding and skips else wish
 
 
 def twice(state: State, now: float) -> Ready:
     wish = ready(state, now)
     again = (ev.UndoStarted(c.step, c.attempt) for c in state.run.values() if c.direction == "undo")
-    return replace(wish, record=wish.record or tuple(again))
+    return wish._replace(record=wish.record or tuple(again))
 
 
 def one_sided(state: State, now: float) -> Ready:
     wish = ready(state, now)
     lone = next(iter(wish.run.items()), None)
-    return replace(wish, run={} if lone is None else dict([lone]))
+    return wish._replace(run={} if lone is None else dict([lone]))
 
 
 # What an event does to a state.
@@ -174,7 +173,7 @@ def waits_no_more(state: State, recorded: ev.Recorded) -> None:
 def first_failure_only(state: State, recorded: ev.Recorded) -> None:
     event = recorded.event
     if isinstance(event, ev.StepFailed) and state.unwinding:
-        recorded = replace(recorded, event=ev.StepFailedClean(event.step, event.error))
+        recorded = recorded._replace(event=ev.StepFailedClean(event.step, event.error))
     machine.apply(state, recorded)
 
 
@@ -188,13 +187,13 @@ def panics(state: State, recorded: ev.Recorded) -> None:
 def never_clean(state: State, recorded: ev.Recorded) -> None:
     event = recorded.event
     if isinstance(event, ev.StepFailedClean):
-        recorded = replace(recorded, event=ev.StepFailed(event.step, event.error))
+        recorded = recorded._replace(event=ev.StepFailed(event.step, event.error))
     machine.apply(state, recorded)
 
 
 def any_epoch(state: State, recorded: ev.Recorded) -> None:
     due = state.epoch + isinstance(recorded.event, ev.Claimed)
-    machine.apply(state, replace(recorded, epoch=due))
+    machine.apply(state, recorded._replace(epoch=due))
 
 
 # What is recorded of how a call ended.

@@ -84,8 +84,8 @@ def _any_place(store: Store, new: Sequence[NewSaga], appends: Sequence[Append]) 
 def _moved(append: Append, row: SagaRow | None) -> Append:
     if row is None:
         return append
-    events = tuple(replace(one, seq=row.seq + n) for n, one in enumerate(append.events, 1))
-    return replace(append, seq=row.seq, events=events, index=replace(append.index, seq=row.seq + len(events)))
+    events = tuple(one._replace(seq=row.seq + n) for n, one in enumerate(append.events, 1))
+    return replace(append, seq=row.seq, events=events, index=append.index._replace(seq=row.seq + len(events)))
 
 
 def _no_keys(_: Store, new: Sequence[NewSaga], appends: Sequence[Append]) -> tuple[Any, Any]:

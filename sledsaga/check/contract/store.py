@@ -87,7 +87,7 @@ def who_is_out_of_date_loses_alone(store: Store) -> None:
     store.write(sagas, [])
     good = [then(saga, e.Claimed("x"), epoch=1) for saga in sagas]
     late = replace(
-        good[1], seq=0, events=(replace(good[1].events[0], seq=1),), index=replace(good[1].index, seq=1)
+        good[1], seq=0, events=(good[1].events[0]._replace(seq=1),), index=good[1].index._replace(seq=1)
     )
     unknown = replace(good[3], saga=saga_id(9))
     batch = [good[0], replace(good[2], epoch=7), late, unknown, good[3]]
@@ -128,7 +128,7 @@ def a_gap_is_refused(store: Store) -> None:
     for bad in (
         replace(good, events=good.events[1:]),
         replace(good, events=good.events[::-1]),
-        replace(good, index=replace(good.index, seq=9)),
+        replace(good, index=good.index._replace(seq=9)),
     ):
         message = refusal(LogCorrupt, partial(store.write, [a_saga(2)], [bad]))
         assert saga.id in message
