@@ -12,6 +12,7 @@ from typing import Final
 
 from sledsaga import Catalog, Engine, Limits
 from sledsaga.core.events import Ended, Recorded
+from sledsaga.engine.collector import collect_rarely
 from sledsaga.store.open import open_store
 
 CLIENTS: Final = 32
@@ -33,7 +34,8 @@ class Commits:
 def engine_on(
     log: Path, catalog: Catalog, limits: Limits | None = None, hook: Commits | None = None
 ) -> Iterator[Engine]:
-    """Give an engine on a log in a file, with full durability; it is closed at the end."""
+    """Give an engine on a log in a file, with full durability, in a process such as `serve` is; close it."""
+    collect_rarely()
     with Engine(open_store(f"sqlite:///{log}"), catalog, limits=limits, hook=hook) as engine:
         yield engine
 

@@ -123,7 +123,7 @@ class Hands:
     def _report(self, flying: Flying, ending: Ending) -> None:
         if not self.is_dead:
             self._over(flying)
-            flying.report(ending)
+            flying.report(ending, has_time=happens(self.dice, 0.5))
 
     def _over(self, flying: Flying) -> None:
         flying.is_over = True

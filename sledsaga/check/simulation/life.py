@@ -179,6 +179,7 @@ class Life:
 
         def tell(ending: Ending, *, has_time: bool = False) -> None:
             report(ending, has_time=has_time)
+            self._look()
             self.wake(self.world.dice.random() * 0.01)
 
         flying.report = tell

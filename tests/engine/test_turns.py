@@ -1,0 +1,196 @@
+"""Who does a turn, that there is one at a time, and that nobody sleeps through what a turn has brought."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from sledsaga.core.define import Operation, Retry, operation, step
+from sledsaga.engine.collector import NEW_OBJECTS, collect_rarely
+from sledsaga.engine.engine import Engine
+from sledsaga.engine.limits import Limits
+from sledsaga.errors import Transient, UsageError
+from tests.engine.toys import NOTHING, PATIENCE_S, Gate, Params, Start, one_step, until
+
+STEPS = 5
+
+
+@dataclass
+class Turns:
+    """A hook that notes which threads write, and how many at a time."""
+
+    threads: list[str] = field(default_factory=list)
+    inside: int = 0
+    most: int = 0
+    mutex: threading.Lock = field(default_factory=threading.Lock)
+    pause_s: float = 0.0
+
+    def __call__(self, point: str, _step: str | None) -> None:
+        if point not in ("before-append", "after-append"):
+            return
+        with self.mutex:
+            self.inside += 1 if point == "before-append" else -1
+            self.most = max(self.most, self.inside)
+            if point == "before-append":
+                self.threads.append(threading.current_thread().name.rstrip("-0123456789"))
+        time.sleep(self.pause_s)
+
+
+def chain(do: Callable[..., Any], *, wide: bool = False, **about: Any) -> Operation:
+    """Make an operation of five steps of the same function, one after the other or side by side."""
+    steps = [
+        step(do, name=f"s{n}", after=() if wide or not n else f"s{n - 1}", undo=NOTHING, **about)
+        for n in range(STEPS)
+    ]
+    return operation("chain", version=1, params=Params, steps=steps)
+
+
+def one_by_one(engine: Engine, sagas: int) -> None:
+    for _ in range(sagas):
+        assert engine.wait(engine.submit("chain").id, PATIENCE_S).state == "succeeded"
+
+
+async def awaited() -> None:
+    """Do nothing, on the loop."""
+
+
+@pytest.mark.parametrize(("do", "thread"), [(lambda: None, "sledsaga-step"), (awaited, "sledsaga-async")])
+def test_who_brings_the_only_news_does_the_turn(start: Start, do: Any, thread: str) -> None:
+    """One saga at a time changes threads when it comes and when it goes, not at each step."""
+    turns = Turns()
+    engine = start(chain(do), hook=turns)
+    one_by_one(engine, 20)
+    found = Counter(turns.threads)
+    assert set(found) <= {thread, "sledsaga-loop"}
+    assert found[thread] > 20 * STEPS / 2  # now and then the loop is at it when the news comes
+    assert found.total() == 20 * (1 + STEPS)
+
+
+def test_the_loop_of_async_steps_is_not_kept_from_those_that_go_on(start: Start) -> None:
+    """A step that ends while others are awaited leaves the turn to the loop's thread."""
+    turns, others_stand, done = Turns(), asyncio.Event(), []
+
+    async def first_ends() -> None:
+        done.append(1)
+        if len(done) > 1:
+            await others_stand.wait()
+
+    engine = start(chain(first_ends, wide=True), hook=turns)
+    saga = engine.submit("chain").id
+    until(lambda: [one.state for one in engine.view(saga).steps].count("succeeded") == 1)
+    assert set(turns.threads) == {"sledsaga-loop"}
+    engine.close(now=True, timeout_s=1.0)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_there_is_one_turn_at_a_time(start: Start, wide: bool) -> None:  # noqa: FBT001 - a case
+    """Whoever does them, turns do not overlap."""
+    turns = Turns(pause_s=0.0005)
+    engine = start(chain(lambda: None, wide=wide), hook=turns)
+    for _ in range(40):
+        engine.submit("chain")
+    assert engine.idle(PATIENCE_S)
+    assert (turns.most, turns.inside) == (1, 0)
+
+
+def test_a_wait_that_begins_in_a_workers_turn_is_seen(start: Start) -> None:
+    """The loop sleeps for an hour when a step is put off; it gets up in time."""
+    failures = [Transient("not yet")] * 2
+
+    def only() -> None:
+        time.sleep(0.02)  # the loop is asleep by then
+        if failures:
+            raise failures.pop()
+
+    retry = Retry(attempts=3, backoff_s=0.05, factor=1.0, max_backoff_s=0.05)
+    engine = start(one_step("later", only, retry=retry))
+    assert engine.wait(engine.submit("later").id, PATIENCE_S).state == "succeeded"
+
+
+def test_a_limit_that_begins_in_a_workers_turn_is_kept(start: Start) -> None:
+    """The second step starts in the turn of the first, while the loop sleeps; its time ends all the same."""
+
+    def first() -> None:
+        time.sleep(0.02)
+
+    def second(ctx: Any) -> None:
+        ctx.pause(PATIENCE_S)
+
+    steps = [
+        step(first, undo=NOTHING),
+        step(second, undo=NOTHING, after="first", timeout_s=0.05),
+    ]
+    engine = start(operation("limited", version=1, params=Params, steps=steps))
+    view = engine.wait(engine.submit("limited").id, PATIENCE_S)
+    assert (view.step("second").error or "").startswith("timed out after 0.05 s")
+
+
+def test_a_subscriber_may_not_ask_the_turn_that_it_is_in(start: Start) -> None:
+    """Whoever does the turn, the subscriber would wait for itself; between turns any thread may ask."""
+    refusals: list[str] = []
+
+    def nosy(saga: str, _events: Any) -> None:
+        with pytest.raises(UsageError, match="hand the work to another thread"):
+            engine.wait(saga)
+        refusals.append(threading.current_thread().name)
+
+    def asks() -> int:
+        return len(engine.submit("chain", key="same").steps)
+
+    engine = start(chain(lambda: None), one_step("asks", asks))
+    engine.subscribe(nosy)
+    one_by_one(engine, 3)
+    assert any(name.startswith("sledsaga-step") for name in refusals)
+    assert engine.wait(engine.submit("asks").id, PATIENCE_S).step("only").output == STEPS
+
+
+def test_steps_that_take_their_time_are_soon_on_all_threads(start: Start) -> None:
+    """One thread is woken at a time, but each wakes the next: sixteen steps that wait are sixteen threads."""
+    gate = threading.Barrier(16)
+
+    def only() -> None:
+        gate.wait(PATIENCE_S)
+
+    engine = start(one_step("meet", only), limits=Limits(threads=16))
+    for _ in range(3):
+        sagas = [engine.submit("meet").id for _ in range(16)]
+        assert {engine.wait(saga, PATIENCE_S).state for saga in sagas} == {"succeeded"}
+
+
+def test_a_job_that_comes_while_the_thread_goes_to_rest_is_done(start: Start) -> None:
+    """A thread looks once more before it rests, so no job is left behind, whenever it comes."""
+    engine = start(one_step("quick", lambda: None), limits=Limits(threads=1))
+    for n in range(400):
+        saga = engine.submit("quick").id
+        time.sleep(n % 7 / 20_000)
+        assert engine.wait(saga, PATIENCE_S).state == "succeeded"
+
+
+def test_a_worker_with_news_does_no_turn_for_an_executor_that_stops(start: Start, gate: Gate) -> None:
+    """The loop has to see the last call end, or it would wait for ever."""
+    engine = start(one_step("held", gate.stand))
+    engine.submit("held")
+    gate.await_arrivals()
+    assert not engine.drain(0.05)
+    gate.opened.set()
+    assert engine.drain(PATIENCE_S)
+
+
+def test_the_collector_is_told_once_and_never_hurried() -> None:
+    """A higher threshold, or none at all, is somebody's decision."""
+    before = gc.get_threshold()
+    try:
+        for young, then in ((700, NEW_OBJECTS), (NEW_OBJECTS + 1, NEW_OBJECTS + 1), (0, 0)):
+            gc.set_threshold(young, 11, 12)
+            collect_rarely()
+            assert gc.get_threshold() == (then, 11, 12)
+    finally:
+        gc.set_threshold(*before)
