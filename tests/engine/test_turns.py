@@ -165,13 +165,36 @@ def test_steps_that_take_their_time_are_soon_on_all_threads(start: Start) -> Non
         assert {engine.wait(saga, PATIENCE_S).state for saga in sagas} == {"succeeded"}
 
 
+class Intruder:
+    """A lock before which something happens, the first time that a step's thread takes it."""
+
+    def __init__(self, lock: Any, happens: Callable[[], None]) -> None:
+        self._lock, self._todo = lock, [happens]
+
+    def __enter__(self) -> None:
+        if threading.current_thread().name.startswith("sledsaga-step") and self._todo:
+            self._todo.pop()()
+        self._lock.acquire()
+
+    def __exit__(self, *_error: object) -> None:
+        self._lock.release()
+
+
 def test_a_job_that_comes_while_the_thread_goes_to_rest_is_done(start: Start) -> None:
-    """A thread looks once more before it rests, so no job is left behind, whenever it comes."""
+    """A thread looks once more before it rests: whoever gave it a job meanwhile found it busy."""
     engine = start(one_step("quick", lambda: None), limits=Limits(threads=1))
-    for n in range(400):
-        saga = engine.submit("quick").id
-        time.sleep(n % 7 / 20_000)
-        assert engine.wait(saga, PATIENCE_S).state == "succeeded"
+    workers: Any = engine._loop.workers
+    sagas: list[str] = []
+
+    def intrude() -> None:
+        threading.Thread(target=lambda: sagas.append(engine.submit("quick").id)).start()
+        until(lambda: bool(workers._jobs))
+        time.sleep(0.05)  # and its giver has looked for an idle thread
+
+    workers._mutex = Intruder(workers._mutex, intrude)
+    engine.submit("quick")
+    until(lambda: bool(sagas))
+    assert engine.wait(sagas[0], PATIENCE_S).state == "succeeded"
 
 
 def test_a_worker_with_news_does_no_turn_for_an_executor_that_stops(start: Start, gate: Gate) -> None:
