@@ -7,7 +7,8 @@ are needed and are daemons: a step that never returns must not keep the process 
 Rules
 - One idle thread is woken at a time, and wakes the next when it finds more than it can take: steps that take
   no time are done by the one that runs already, and steps that take some are soon on all threads.
-- A thread that reports may be kept for a turn of the executor. The one job that this turn starts is its own.
+- A thread that reports, and has no other job, may be kept for a turn of the executor. The one job that this
+  turn starts is its own.
 - The asyncio loop is kept only when nothing else goes on there.
 """
 
@@ -139,7 +140,7 @@ class Threads:
                 return
             if self._jobs and not self._is_one_coming:
                 self._wake_one()
-            report(perform(job), has_time=True)
+            report(perform(job), has_time=not self._jobs)
 
     def _event_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
