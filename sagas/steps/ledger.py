@@ -15,7 +15,7 @@ from typing import Any
 from sagas.steps.patience import patient
 from sledsaga.core.define import Absent, Conflicting, Present, Probe
 from sledsaga.core.model import Model
-from sledsaga.errors import Conflict, HostError, SledsagaError
+from sledsaga.errors import Conflict, HostError, Mutates, SledsagaError
 from sledsaga.hosts.ledgers import encode
 from sledsaga.hosts.sled import Sled
 
@@ -153,11 +153,16 @@ def _put_back(sled: Sled, path: str, *, mine: bytes, was: bytes | None) -> str:
 
 
 def probe(sled: Sled, name: str, document: dict[str, Json]) -> Probe:
-    """Say whether every copy holds the document, or why it may not be written."""
+    """Say whether every copy holds the document, or why it may not be written.
+
+    A copy that is to be mounted again first cannot be looked at, so it is not known to hold the document.
+    """
     try:
         seen = look(sled=sled, name=name)
         generation = int(document.get("generation", 0))
         check_generation(generation, document, seen)
+    except Mutates:
+        return Absent()
     except SledsagaError as error:
         return Conflicting(str(error))
     if seen.document is None or generation != seen.generation or len({*seen.copies.values()}) > 1:

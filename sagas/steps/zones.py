@@ -6,7 +6,7 @@ made; a zone that it replaced is built anew from what was recorded of it (see `r
 
 from __future__ import annotations
 
-from sagas.steps import links
+from sagas.steps import images, links
 from sagas.steps.images import Image
 from sagas.steps.patience import patient
 from sagas.steps.zone_kinds import ZoneWanted, profile_of, spec_of
@@ -75,6 +75,7 @@ def install(sled: Sled, zone: ZoneWanted, image: Image, configured: Configured) 
     """Have the zone installed; what an earlier install left half-made is made anew. Returns the zonepath."""
     assert configured.name == zone.name, "a zone's steps are of one zone"
     spec = spec_of(zone, image)
+    images.have_at_hand(sled, image)
     sled.zones.install(spec)
     return spec.path
 

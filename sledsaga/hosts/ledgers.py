@@ -7,6 +7,8 @@ Rules
 - A write never lowers the generation, and never gives one generation two contents. It is good when at
   least one copy was written; the result says which copies are missing. A copy with equal bytes is left alone,
   so writing the same again only repairs.
+- A copy that was written counts when its place, asked once more, holds it: where a dataset was unmounted
+  meanwhile the bytes would lie beside it, and be lost under the next mount.
 """
 
 from __future__ import annotations
@@ -30,16 +32,27 @@ from sledsaga.errors import (
 from sledsaga.hosts.host import Host
 
 Document = Mapping[str, Any]
+Result = tuple[str, str, str]
+"""Of one copy: its path, `written`, `unchanged` or `failed`, and why."""
 _NOT_OF_ONE_COPY = (HostUnreachable, Mutates, CommandCancelled, CommandTimedOut)
 """Errors that say nothing about one disk, so another copy does not make up for them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A folder for copies; `problem` says why it cannot be used now (empty when it can)."""
+    """A folder for copies; `problem` says why it cannot be used now (empty when it can).
+
+    `is_mendable`: whoever may change the machine would mend it, and does so before it gets the place.
+    """
 
     path: str
     problem: str = ""
+    is_mendable: bool = False
+
+    def refuse_unmended(self) -> None:
+        """Raise Mutates for a place that an operation would mend, and one who only looks may not."""
+        if self.is_mendable:
+            raise Mutates(self.problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +178,7 @@ class Ledgers:
 
     def _read_copy(self, place: Place, name: str) -> tuple[Copy, bytes]:
         path = posixpath.join(place.path, name)
+        place.refuse_unmended()
         if place.problem:
             return Copy(path, "unavailable", why=place.problem), b""
         try:
@@ -181,12 +195,29 @@ class Ledgers:
 
     def _write_all(self, name: str, data: bytes, generation: int) -> LedgerWritten:
         results = [self._write_copy(place, name, data) for place in self.places()]
+        results = self._confirmed(results, data)
         failed = tuple((path, why) for path, did, why in results if did == "failed")
         if len(failed) == len(results):
             raise HostError(f"ledger {name}: failed to write any copy: {'; '.join(why for _, why in failed)}")
         return LedgerWritten(generation, _paths(results, "written"), _paths(results, "unchanged"), failed)
 
-    def _write_copy(self, place: Place, name: str, data: bytes) -> tuple[str, str, str]:
+    def _confirmed(self, results: list[Result], data: bytes) -> list[Result]:
+        """Say of each copy that was written, and is not at its place, that it failed."""
+        if not any(did == "written" for _, did, _ in results):
+            return results
+        problems = {place.path: place.problem for place in self.places()}
+        return [self._still(result, problems, data) for result in results]
+
+    def _still(self, result: Result, problems: Mapping[str, str], data: bytes) -> Result:
+        path, did, _ = result
+        if did != "written":
+            return result
+        problem = problems.get(posixpath.dirname(path), "its pool is not imported")
+        if not problem and self.host.read_file(path) == data:
+            return result
+        return path, "failed", problem or "its dataset was mounted anew while it was written; write it again"
+
+    def _write_copy(self, place: Place, name: str, data: bytes) -> Result:
         path = posixpath.join(place.path, name)
         if place.problem:
             return path, "failed", place.problem
@@ -201,7 +232,7 @@ class Ledgers:
         return path, "written", ""
 
 
-def _paths(results: Iterable[tuple[str, str, str]], did: str) -> tuple[str, ...]:
+def _paths(results: Iterable[Result], did: str) -> tuple[str, ...]:
     return tuple(path for path, what, _ in results if what == did)
 
 

@@ -15,6 +15,7 @@ from sledsaga.hosts.illumos.platform import ILLUMOS
 from sledsaga.hosts.keys import Keys, SecretFile, SecretSource
 from sledsaga.hosts.ledgers import Ledgers, Place
 from sledsaga.hosts.link import Links
+from sledsaga.hosts.places import Places
 from sledsaga.hosts.platform import Platform
 from sledsaga.hosts.service import Services
 from sledsaga.hosts.zfs.datasets import Datasets
@@ -80,13 +81,8 @@ class Sled:
 
     def ledger_places(self) -> tuple[Place, ...]:
         """Return the ledger folder of each internal pool, with the reason when it cannot be used."""
-        pools = [pool.name for pool in self.pools.list() if pool.name.pool_class == "internal"]
-        seen = self.datasets.observe_all([f"{pool}/{CONFIG}" for pool in pools])
-        return tuple(
-            Place(
-                f"{pool.mountpoint}/{CONFIG}",
-                "" if found and found.is_mounted else "its dataset is not mounted",
-            )
-            for pool in sorted(pools)
-            for found in (seen.get(f"{pool}/{CONFIG}"),)
-        )
+        return self.internal_places(CONFIG)
+
+    def internal_places(self, dataset: str) -> tuple[Place, ...]:
+        """Return a dataset's folder of each internal pool, mounted, or with the reason when it is not."""
+        return Places(self.pools, dataset).all()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sledsaga.errors import Conflict, HostError, Unparsable
+from sledsaga.errors import Conflict, HostError, Mutates, Unparsable
 from sledsaga.hosts.ledgers import Ledgers, Place, encode
 from sledsaga.hosts.local import LocalHost
 
@@ -158,3 +158,25 @@ def test_a_write_can_be_undone(copies: Copies) -> None:
     assert not copies.ledgers.restore(NAME, mine=second, before=None)
     assert copies.ledgers.restore(NAME, mine=first, before=None)
     assert copies.ledgers.read(NAME).data is None
+
+
+def test_a_copy_that_fell_beside_its_disk_failed(copies: Copies) -> None:
+    """A copy that is not at its place afterwards was not written: its dataset came and went meanwhile."""
+
+    class Slipping(LocalHost):
+        def write_file(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+            super().write_file(path, data, mode=mode)
+            if path.startswith(str(copies.a)):
+                (copies.a / NAME).unlink()
+            else:
+                copies.problems[copies.b] = "its dataset is not mounted"
+
+    with pytest.raises(HostError, match=r"mounted anew while it was written.*; its dataset is not mounted"):
+        Ledgers(Slipping(), copies.places).write(NAME, {"generation": 1})
+
+
+def test_who_only_looks_is_told_what_would_be_mended(copies: Copies) -> None:
+    """A place that an operation would mount first is neither absent nor unavailable to one who only looks."""
+    places = (Place(str(copies.a), "it is not mounted", is_mendable=True),)
+    with pytest.raises(Mutates, match="it is not mounted"):
+        Ledgers(LocalHost(), lambda: places).read(NAME)

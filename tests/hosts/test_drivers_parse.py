@@ -191,6 +191,15 @@ def test_pool_lines_that_cannot_be(line: str, error: type[Exception], says: str)
         parse_pool(line)
 
 
+def test_a_pool_that_cannot_be_opened_has_no_size() -> None:
+    """One that ZFS lists without sizes is shut, and hides no other pool; only a lost disk makes it so."""
+    other = PoolName("oxp_6340805e-c5af-418d-8bd1-fc0085667f33")
+    shut, found = parse_pools(f"{POOL}\t-\t-\t-\tFAULTED\n{other}\t3\t2\t1\tONLINE\n")
+    assert (shut.is_shut, shut.health, found.is_shut) == (True, "faulted", False)
+    with pytest.raises(Unparsable):
+        parse_pools(f"{POOL}\t-\t-\t-\tONLINE\n")
+
+
 def test_foreign_pools_are_left_out_of_the_list() -> None:
     """A list of pools has only those named as ours are."""
     text = f"rpool\t1\t1\t1\tONLINE\n{POOL}\t3\t2\t1\tDEGRADED\n"

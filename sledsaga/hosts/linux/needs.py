@@ -25,6 +25,9 @@ TOOLS: Final[tuple[tuple[HostCommand, str, str], ...]] = (
     (looks("chattr", "-V"), "e2fsprogs", "keeping files out from under mountpoints"),
 )
 """How each tool is asked whether it is there, the package that brings it, and what needs it."""
+REMOUNT: Final = (
+    "operations mount what they need; for all: `umount -l` each, the deepest first, then `zfs mount -a`"
+)
 UNIFIED: Final = "/sys/fs/cgroup/unified"
 PURE: Final = "/sys/fs/cgroup/cgroup.controllers"
 
@@ -82,7 +85,7 @@ def _dead_mounts(mounts: Mounts) -> Iterator[Finding]:
     dead = [point for point in mounts.all() if mounts.is_dead(point)]
     if dead:
         found = f"{len(dead)} of a ZFS daemon that has died, such as {dead[0]}"
-        yield Finding("mounts", "missing", found, "`umount -l` each, the deepest first; then `zfs mount -a`")
+        yield Finding("mounts", "missing", found, REMOUNT)
 
 
 def _tool(host: Host, command: HostCommand, package: str, why: str) -> Finding:

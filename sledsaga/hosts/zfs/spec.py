@@ -121,6 +121,12 @@ class Dataset:
     is_dead: bool = False
 
     @property
+    def is_for_here(self) -> bool:
+        """Whether it is mounted by itself when its pool is imported: at a place, and for no zone."""
+        has_place = self.type == "filesystem" and self.mountpoint.startswith("/")
+        return has_place and self.canmount == "on" and not self.is_zoned
+
+    @property
     def is_open(self) -> bool:
         """Whether what it holds can be read: its key is loaded, or it says that it has none."""
         return bool(self.is_key_loaded) or (self.is_key_loaded is None and self.is_plain)

@@ -31,13 +31,18 @@ _SUFFIXES: Mapping[str, int] = {suffix: 1024**power for power, suffix in enumera
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """An imported pool; sizes in bytes."""
+    """An imported pool; sizes in bytes, all of them 0 when ZFS lists it but cannot open it."""
 
     name: PoolName
     size: int
     allocated: int
     free: int
     health: Health
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether ZFS lists it but could not open its disk; it says then that there is no such dataset."""
+        return self.size == 0
 
 
 def parse_pool(line: str) -> Pool:
@@ -50,7 +55,8 @@ def parse_pool(line: str) -> Pool:
     if health not in HEALTH:
         raise Unparsable(f"zpool list printed health {health!r}; expected one of {', '.join(HEALTH)}")
     try:
-        exact = parse_size(size), parse_size(allocated), parse_size(free)
+        is_shut = health in ("FAULTED", "UNAVAIL") and (size, allocated, free) == ("-",) * 3
+        exact = (0, 0, 0) if is_shut else (parse_size(size), parse_size(allocated), parse_size(free))
         return Pool(PoolName(name), *exact, HEALTH[health])
     except ValueError as error:
         raise Unparsable(f"zpool list printed {line!r}; expected sizes in bytes, or such as 1.5G") from error

@@ -50,8 +50,11 @@ class Pools:
         return parse.parse_pools(require(self.host, commands.list_pools(self.datasets.abilities)))
 
     def observe(self, name: PoolName) -> Pool | None:
-        """Return an imported pool, or None when it is not imported."""
-        return next((pool for pool in self.list() if pool.name == name), None)
+        """Return an imported pool, or None when it is not imported. Raises CommandFailed (it is shut)."""
+        found = next((pool for pool in self.list() if pool.name == name), None)
+        if found is not None:
+            refuse_shut(found)
+        return found
 
     def owner(self, name: PoolName) -> str | None:
         """Return the tag of the saga that made an imported pool, or None."""
@@ -127,6 +130,8 @@ class Pools:
         Raises ForeignObject.
         """
         root = self.datasets.observe(name)
+        if root is None:
+            self.observe(name)  # of a pool that cannot be opened ZFS says, too, that there is no dataset
         if root is not None:
             self.datasets.refuse_destruction(root)
             self.datasets.mounts.patiently(commands.destroy_pool(name), (), place=name.mountpoint)
@@ -163,6 +168,15 @@ class Pools:
             why = next(line for line in done.stderr.splitlines() if any(text in line for text in IN_USE))
             raise ForeignObject(f"{why}; it was left as it is ({disk.identity})")
         raise failed(done)
+
+
+def refuse_shut(pool: Pool) -> None:
+    """Raise CommandFailed for a pool that ZFS could not open: what is on it cannot be told."""
+    if pool.is_shut:
+        raise CommandFailed(
+            f"{pool.name} is {pool.health}, its disk could not be opened when ZFS started; "
+            f"bring the disk back, then `zpool clear {pool.name}`"
+        )
 
 
 def refuse_class(name: PoolName, disk: Disk) -> None:
