@@ -26,8 +26,9 @@ TOOLS: Final[tuple[tuple[HostCommand, str, str], ...]] = (
 )
 """How each tool is asked whether it is there, the package that brings it, and what needs it."""
 REMOUNT: Final = (
-    "operations mount what they need; for all: `umount -l` each, the deepest first, then `zfs mount -a`"
+    "`umount -l` each, the deepest first; then `zfs mount -a`. Operations mount what they need themselves"
 )
+"""What to do about dead mounts."""
 UNIFIED: Final = "/sys/fs/cgroup/unified"
 PURE: Final = "/sys/fs/cgroup/cgroup.controllers"
 
