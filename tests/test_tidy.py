@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from sledsaga.hosts.linux.machine import RUNTIMES
+
 ROOT = Path(__file__).parent.parent
 PROGRAM = ("sledsaga", "sagas")
 PYTHON = (*PROGRAM, "migrations", "tests", "examples", "bench")
@@ -308,3 +310,9 @@ def test_every_linter_exception_has_a_reason() -> None:
     lines = [line for line in text.splitlines() if re.match(r'    "[A-Z]+\d*",', line)]
     assert {line.split('"')[1] for line in lines} == rules
     assert [line for line in lines if not re.search(r"# \w.{4,}", line)] == []
+
+
+def test_ci_brings_every_runtime_of_zones() -> None:
+    """What zones may be run by is installed where CI runs, so none of its tests is skipped there."""
+    text = (ROOT / ".ci" / "run").read_text()
+    assert [one for one in RUNTIMES if f"\nlacks {one} {one}\n" not in text] == []

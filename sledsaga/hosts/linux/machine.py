@@ -24,7 +24,7 @@ DOCUMENT = "/etc/sledsaga/sled.json"
 """Where the document is unless told otherwise."""
 Runtime = Literal["crun", "runc"]
 _VARIANTS: Mapping[str, Variant] = {"U.2": "U.2", "M.2": "M.2"}
-_RUNTIMES: Mapping[str, Runtime] = {"crun": "crun", "runc": "runc"}
+RUNTIMES: Mapping[str, Runtime] = {"crun": "crun", "runc": "runc"}
 _KEYS = frozenset({"disks", "plain", "state", "run", "cgroup", "runtime"})
 
 
@@ -54,7 +54,7 @@ def parse_machine(data: bytes) -> Machine:
             state=_path(document.get("state", otherwise.state)),
             run=_path(document.get("run", otherwise.run)),
             cgroup=str(document.get("cgroup", otherwise.cgroup)),
-            runtime=_RUNTIMES[document.get("runtime", otherwise.runtime)],
+            runtime=RUNTIMES[document.get("runtime", otherwise.runtime)],
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidName) as error:
         raise Unparsable(f"{type(error).__name__} {error}") from error
