@@ -291,7 +291,13 @@ class Sleds:
         host: Host = ReadOnlyHost(machine) if context.direction == "probe" else machine
         before, after = (self._told(context.step, moment) for moment in ("before-command", "after-command"))
         seen = StepHost(host, context.cancelled, context.deadline, before, after)
-        return Sled(seen, saga=context.saga, pause=context.pause, platform=platform)
+        return Sled(
+            seen,
+            saga=context.saga,
+            pause=context.pause,
+            platform=platform,
+            monotonic=context.monotonic,
+        )
 
     def _told(self, step: str, point: str) -> Callable[[HostCommand], None] | None:
         hook = self._hook

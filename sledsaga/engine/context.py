@@ -8,6 +8,7 @@ Its epoch rises with each claim: hand it to whatever can refuse an old executor.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -27,7 +28,7 @@ class Context:
 
     `step` is its path; `attempt` counts from 1; `in_doubt` says that an earlier call may have run under a
     lost executor; `cancelled` is set when the call should end soon (time over, unwinding, shutdown);
-    `deadline` is on the clock of `time.monotonic`, or None.
+    `deadline` is on the clock `monotonic`, or None.
     """
 
     saga: str
@@ -39,6 +40,7 @@ class Context:
     in_doubt: bool = False
     deadline: float | None = None
     cancelled: threading.Event = field(default_factory=threading.Event, compare=False)
+    monotonic: Callable[[], float] = field(default=time.monotonic, compare=False, repr=False)
     note: Note = field(default=_silent, compare=False, repr=False)
 
     @property

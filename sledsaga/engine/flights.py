@@ -131,6 +131,7 @@ class Flights:
             in_doubt=call.in_doubt,
             deadline=None if limit_s is None else self._clock.monotonic() + limit_s,
             cancelled=threading.Event(),
+            monotonic=self._clock.monotonic,
             note=self._note,
         )
 

@@ -10,7 +10,7 @@ Rules
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from sledsaga.errors import CommandFailed, HostUnreachable
 from sledsaga.hosts.host import Completed, Host, HostCommand
@@ -19,6 +19,8 @@ LOST = ("make sure that the zfs-fuse daemon is running", "zfsfuse_ioctl_read_loo
 """What the tools of zfs-fuse say, among other things, when nobody serves them."""
 Pause = Callable[[float], None]
 """Waits the seconds given, or raises when the step was cancelled meanwhile."""
+Monotonic = Callable[[], float]
+"""Tells the time in seconds, on a clock that only rises."""
 
 
 def looks(*argv: str) -> HostCommand:
@@ -72,3 +74,15 @@ def lookup(host: Host, command: HostCommand, absent: tuple[str, ...]) -> str | N
     if done.code != 0:
         raise failed(done)
     return done.stdout
+
+
+def looks_within(timeout_s: float, every_s: float, *, pause: Pause, monotonic: Monotonic) -> Iterator[None]:
+    """Yield for each look until the time is over: at once, then after each pause, and a last time at the end.
+
+    However long a look takes, none is begun after the last.
+    """
+    ends_at = monotonic() + timeout_s
+    yield
+    while (left := ends_at - monotonic()) > 0:
+        pause(min(every_s, left))
+        yield

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sledsaga.hosts.answer import Pause
+from sledsaga.hosts.answer import Monotonic, Pause
 from sledsaga.hosts.disks import Disks
 from sledsaga.hosts.host import Host
 from sledsaga.hosts.link import Links
@@ -32,4 +32,4 @@ class Platform:
     disks: Callable[[Host], Disks]
     zones: Callable[[Host, str, Datasets], Zones]
     links: Callable[[Host, str, Pause], Links]
-    services: Callable[[Host, Pause], Services]
+    services: Callable[[Host, Pause, Monotonic], Services]

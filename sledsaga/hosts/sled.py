@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from sledsaga.hosts.answer import Pause
+from sledsaga.hosts.answer import Monotonic, Pause
 from sledsaga.hosts.disks import Disks
 from sledsaga.hosts.host import Host
 from sledsaga.hosts.illumos.platform import ILLUMOS
@@ -30,6 +30,7 @@ CONFIG = "config"
 class Sled:
     """The machine that steps change. `saga` tags what is made; `pause` waits and ends on cancel.
 
+    `monotonic` is the clock by which waiting is measured.
     `platform` is the kind of machine: illumos, which a simulated sled speaks too, unless told otherwise.
     """
 
@@ -38,6 +39,7 @@ class Sled:
     pause: Pause = time.sleep
     secrets: SecretSource | None = None
     platform: Platform = ILLUMOS
+    monotonic: Monotonic = time.monotonic
 
     @property
     def disks(self) -> Disks:
@@ -67,7 +69,7 @@ class Sled:
     @property
     def services(self) -> Services:
         """The services, of the global zone and of others."""
-        return self.platform.services(self.host, self.pause)
+        return self.platform.services(self.host, self.pause, self.monotonic)
 
     @property
     def keys(self) -> Keys:

@@ -48,11 +48,15 @@ class Rig:
         return self.sim.host
 
     def sled(self, saga: str = "s1") -> Sled:
-        return Sled(self.host, saga, pause=self.waits.append)
+        return Sled(self.host, saga, pause=self.waits.append, monotonic=self.now)
+
+    def now(self) -> float:
+        """Tell a time that rises by nothing but waiting."""
+        return sum(self.waits)
 
     def looking(self) -> Sled:
         """Return the same saga, which must not change anything any more."""
-        return Sled(ReadOnlyHost(self.host), "s1", pause=self.waits.append)
+        return Sled(ReadOnlyHost(self.host), "s1", pause=self.waits.append, monotonic=self.now)
 
     def break_next(self, action: str, *argv: str, times: int = 1, text: str = "") -> None:
         self.sim.inject(Fault(action, argv, times=times, text=text))
@@ -423,11 +427,12 @@ def test_zones_halt_and_uninstall(grounds: Sled, rig: Rig) -> None:
 
 def test_services_wait_and_change(grounds: Sled, rig: Rig) -> None:
     """A service that does not come up is transient; one in maintenance fails at once; changes are undone."""
-    services = SmfServices(rig.host, rig.waits.append)
-    looking = SmfServices(ReadOnlyHost(rig.host), rig.waits.append)
+    services, looking = rig.sled().services, rig.looking().services
+    assert isinstance(services, SmfServices)
+    assert isinstance(looking, SmfServices)
     with pytest.raises(Transient, match=r"is None after 2.0 s, expected online"):
         services.wait_online(zone=ZONE, timeout_s=2.0)
-    assert rig.waits == [0.5, 0.5, 0.5]
+    assert rig.waits == [0.5] * 4
     grounds.zones.ensure(zone_spec())
     assert services.set_property(SINGLE, "config/x", 'a "b" c', zone=ZONE) is None
     assert looking.set_property(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -36,6 +37,19 @@ def test_a_question_that_hangs(ground: Ground) -> None:
         assert not ground.services.is_time_in_step(spec.name)
         assert b"/usr/bin/sleep\x0060.125\0" not in command_lines()
     assert ground.left() == {}
+
+
+def test_a_wait_is_time_on_a_clock(ground: Ground) -> None:
+    """However many questions that is: here each look at the clock takes a second of the three there are."""
+    waits: list[float] = []
+    clock = map(float, itertools.count())
+    services = replace(ground.services, pause=waits.append, monotonic=lambda: next(clock))
+    image = ground.image(health={"run": ["/usr/bin/false"]})
+    with standing(ground, ground.spec(image)) as spec:
+        ground.zones.ensure(spec)
+        with pytest.raises(Transient, match="not ready after 3 s: `/usr/bin/false` ended with 1"):
+            services.wait_ready(spec.name, timeout_s=3.0)
+    assert waits == [0.25, 0.25]
 
 
 def test_the_clock(ground: Ground) -> None:

@@ -51,7 +51,7 @@ class Ground:
             return lambda _command: reach(point, ctx.step)
 
         host = StepHost(self.owner.host, ctx.cancelled, None, told("before-command"), told("after-command"))
-        return Sled(host, saga=ctx.saga, pause=lambda _seconds: None)
+        return Sled(host, saga=ctx.saga, pause=lambda _seconds: None, monotonic=ctx.monotonic)
 
     def left(self) -> dict[tuple[str, int], str]:
         """Return whose each thing is, by its step and the number of its order."""

@@ -2,18 +2,20 @@
 
 Rules
 - A service in `maintenance` does not come up by waiting, so waiting for it ends at once with an error.
-- Waiting is done by the `pause` given, which ends when the step is cancelled; nothing sleeps here.
+- Waiting is done by the `pause` given, which ends when the step is cancelled; nothing sleeps here. For how
+  long is told by the clock `monotonic`, whatever the questions take.
 - Services carry no tag. Undo is: write the value from before, and disable what was not enabled.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 
 from sledsaga.errors import CommandFailed, InvalidName, Transient, Unparsable
 from sledsaga.hosts import chrony
-from sledsaga.hosts.answer import Pause, attempt, changes, looks, lookup, require
+from sledsaga.hosts.answer import Monotonic, Pause, attempt, changes, looks, looks_within, lookup, require
 from sledsaga.hosts.host import Host, HostCommand
 
 SINGLE_USER = "svc:/milestone/single-user:default"
@@ -126,6 +128,7 @@ class SmfServices:
 
     host: Host
     pause: Pause
+    monotonic: Monotonic = time.monotonic
 
     def state(self, fmri: str, *, zone: str | None = None) -> str | None:
         """Return the state of a service, or None when there is none (or its zone does not run)."""
@@ -189,9 +192,7 @@ class SmfServices:
     ) -> None:
         """Wait until a service is online. Raises Transient (not in time), CommandFailed (maintenance)."""
         state = None
-        for turn in range(max(1, round(timeout_s / every_s))):
-            if turn:
-                self.pause(every_s)
+        for _ in looks_within(timeout_s, every_s, pause=self.pause, monotonic=self.monotonic):
             state = self.state(fmri, zone=zone)
             if state == "online":
                 return

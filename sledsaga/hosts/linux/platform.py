@@ -40,5 +40,5 @@ def linux(host: Host, machine: Machine) -> Platform:
         disks=lambda host: FileDisks(host, machine),
         zones=zones,
         links=links,
-        services=lambda host, pause: ZoneServices(host, pause, machine),
+        services=lambda host, pause, monotonic: ZoneServices(host, pause, machine, monotonic),
     )

@@ -3,19 +3,21 @@
 - A zone has one service, its first process. What restarts it is whoever wants the zone: when the service has
   ended the zone is down, waiting for it ends at once with the last lines of its log, and `ensure` boots it.
 - `health` is asked from outside, as users of the service would; so "ready" means that it answers the network.
-- Waiting is done by the `pause` given, which ends when the step is cancelled; nothing sleeps here.
+- Waiting is done by the `pause` given, which ends when the step is cancelled; nothing sleeps here. For how
+  long is told by the clock `monotonic`: a question that was begun in time may take PROBE_S more.
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from sledsaga.errors import CommandFailed, CommandTimedOut, Transient
 from sledsaga.hosts import chrony
-from sledsaga.hosts.answer import Pause, looks
+from sledsaga.hosts.answer import Monotonic, Pause, looks, looks_within
 from sledsaga.hosts.host import Host, HostCommand
 from sledsaga.hosts.linux import clock
 from sledsaga.hosts.linux.containers import Containers, died
@@ -37,6 +39,7 @@ class ZoneServices:
     host: Host
     pause: Pause
     machine: Machine
+    monotonic: Monotonic = time.monotonic
 
     def wait_ready(self, zone: str, *, timeout_s: float) -> None:
         """Wait until a zone's service answers as it should.
@@ -45,9 +48,7 @@ class ZoneServices:
         """
         path, image = self._image(zone)
         said = "it was not asked"
-        for turn in range(max(1, round(timeout_s / EVERY_S))):
-            if turn:
-                self.pause(EVERY_S)
+        for _ in looks_within(timeout_s, EVERY_S, pause=self.pause, monotonic=self.monotonic):
             self._refuse_dead(zone, path)
             said = self._ask_all(zone, image)
             if not said:
