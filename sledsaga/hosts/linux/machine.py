@@ -4,14 +4,18 @@
   device or a file. `plain` true says that data may lie unencrypted on a ZFS that cannot encrypt.
 - `state` is a durable folder, for the configurations of zones; `run` a volatile one, for what a reboot ends:
   containers, and who made links, networks of zones and gateways. Sleds on one network share one `run`.
-  `cgroup` names the group that zones are in; `runtime` is the OCI runtime that runs them.
+  `cgroup` names the group that zones are in, as a path below the root of each hierarchy; `runtime` is the
+  OCI runtime that runs them.
+- A disk that is named twice is refused: one of the two would be changed as if it were the other.
 - A machine without a document has no disks and the defaults.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import posixpath
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,6 +29,8 @@ DOCUMENT = "/etc/sledsaga/sled.json"
 Runtime = Literal["crun", "runc"]
 _VARIANTS: Mapping[str, Variant] = {"U.2": "U.2", "M.2": "M.2"}
 RUNTIMES: Mapping[str, Runtime] = {"crun": "crun", "runc": "runc"}
+_GROUP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}(/[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}){0,7}")
+"""Names of folders in which nothing leads elsewhere; each runtime and each hierarchy takes them."""
 _KEYS = frozenset({"disks", "plain", "state", "run", "cgroup", "runtime"})
 
 
@@ -49,11 +55,11 @@ def parse_machine(data: bytes) -> Machine:
             raise Unparsable(f"unknown key {unknown[0]!r}; expected {', '.join(sorted(_KEYS))}")
         otherwise = Machine()
         return Machine(
-            disks=tuple(_disk(one) for one in document.get("disks", ())),
+            disks=_disks(document.get("disks", ())),
             is_plain_allowed=_bool(document.get("plain", False)),
             state=_path(document.get("state", otherwise.state)),
             run=_path(document.get("run", otherwise.run)),
-            cgroup=str(document.get("cgroup", otherwise.cgroup)),
+            cgroup=_group(document.get("cgroup", otherwise.cgroup)),
             runtime=RUNTIMES[document.get("runtime", otherwise.runtime)],
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidName) as error:
@@ -97,6 +103,32 @@ def machine_document(machine: Machine) -> bytes:
         "runtime": machine.runtime,
     }
     return json.dumps(document, indent=2).encode() + b"\n"
+
+
+def _disks(rows: Iterable[Mapping[str, Any]]) -> tuple[Disk, ...]:
+    disks = tuple(map(_disk, rows))
+    _refuse_twice("identity", [disk.identity for disk in disks])
+    _refuse_twice("path", [posixpath.normpath(disk.path) for disk in disks])
+    return disks
+
+
+def _refuse_twice(what: str, values: Sequence[object]) -> None:
+    """Raise Unparsable, with the rows, when two disks are the same."""
+    twice = next((one for one in values if values.count(one) > 1), None)
+    if twice is not None:
+        places = " and ".join(f"disks[{place}]" for place, one in enumerate(values) if one == twice)
+        raise Unparsable(
+            f"{places} have the same {what} ({twice}); each disk is named once: take the others out"
+        )
+
+
+def _group(value: object) -> str:
+    if not isinstance(value, str) or not _GROUP.fullmatch(value):
+        raise Unparsable(
+            f"cgroup is {value!r}; expected a path below the root of the control groups, such as 'sledsaga' "
+            "or 'a.slice/b', of names of letters, digits, `_`, and after the first of them `.` and `-`"
+        )
+    return value
 
 
 def _disk(one: Mapping[str, Any]) -> Disk:
