@@ -10,6 +10,8 @@ Rules
   below a folder of its own. A write is whole or not at all: temp file, fsync, rename, fsync of the folder.
 - Whoever runs a step may end its command from another thread: `run` takes the step's cancel event. When it
   is set, the command and all its children end and CommandCancelled is raised. None means nobody can cancel.
+- A look at a file (`read_file`, `stat`, `list_dir`) may have a time limit, too. A host whose files may hang
+  raises HostUnreachable when it is over; others need not heed it.
 - `stdin` never enters a log or a message (it carries keys); argv does, so no secret goes there.
 """
 
@@ -64,15 +66,15 @@ class Host(Protocol):
         """
         ...
 
-    def read_file(self, path: str) -> bytes | None:
+    def read_file(self, path: str, *, timeout_s: float | None = None) -> bytes | None:
         """Return the bytes of a file, or None when there is no such file."""
         ...
 
-    def stat(self, path: str) -> FileStat | None:
+    def stat(self, path: str, *, timeout_s: float | None = None) -> FileStat | None:
         """Say what is at the path, or None when nothing is."""
         ...
 
-    def list_dir(self, path: str) -> tuple[str, ...]:
+    def list_dir(self, path: str, *, timeout_s: float | None = None) -> tuple[str, ...]:
         """Return the names in a folder, sorted; empty when there is no such folder."""
         ...
 

@@ -7,6 +7,8 @@
   is no way out.
 - Programs whose changes must not overlap take turns, with those of other processes too; the wait is of the
   command's time.
+- Below POOLS a file system may hang with the daemon that serves it. A look there that has a time limit is
+  made in a thread of its own, which is given up when the time is over; that costs 50 microseconds a look.
 - A command that is not there gives exit code 127, one that may not be run 126, both with a text, as a shell
   would; nothing ran, so this is an answer and not an error of the host. The text never says "No such file or
   directory": that is what tools say of the things that they are asked about.
@@ -27,7 +29,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, TypeVar
 
 from sledsaga.errors import CommandCancelled, CommandTimedOut, HostError, HostUnreachable
 from sledsaga.hosts import files
@@ -35,6 +37,9 @@ from sledsaga.hosts.files import ABSENT, told
 from sledsaga.hosts.host import Completed, FileStat, HostCommand
 from sledsaga.hosts.turns import Turns
 
+R = TypeVar("R")
+POOLS = "/pool/"
+"""Where the datasets of a sled are mounted."""
 MARK = "SLEDSAGA_COMMAND"
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 GLANCE_S = 0.05
@@ -92,20 +97,20 @@ class LocalHost:
             with turns.taken(functools.partial(look, WAITED)) as handle:
                 yield (handle,)
 
-    def read_file(self, path: str) -> bytes | None:
+    def read_file(self, path: str, *, timeout_s: float | None = None) -> bytes | None:
         """Return the bytes of a file, or None when there is no such file."""
         with told("read", path):
-            return files.read(Path(path))
+            return _within(timeout_s, files.read, path)
 
-    def stat(self, path: str) -> FileStat | None:
+    def stat(self, path: str, *, timeout_s: float | None = None) -> FileStat | None:
         """Say what is at the path, or None when nothing is."""
         with told("look at", path):
-            return files.stat(Path(path))
+            return _within(timeout_s, files.stat, path)
 
-    def list_dir(self, path: str) -> tuple[str, ...]:
+    def list_dir(self, path: str, *, timeout_s: float | None = None) -> tuple[str, ...]:
         """Return the names in a folder, sorted; empty when there is no such folder."""
         with told("list", path):
-            return files.names(Path(path))
+            return _within(timeout_s, files.names, path)
 
     def make_dir(self, path: str, *, mode: int = 0o755) -> None:
         """Make a folder and its parents; one that exists is left as it is."""
@@ -131,6 +136,33 @@ class LocalHost:
         """Remove an empty folder; nothing there is fine. Raises ForeignObject when it is not empty."""
         with told("remove the folder", path):
             files.remove_dir(Path(path), path)
+
+
+def _within(timeout_s: float | None, look: Callable[[Path], R], path: str) -> R:
+    """Look at a path, no longer than that where it may hang. Raises OSError, HostUnreachable."""
+    if timeout_s is None or not path.startswith(POOLS):
+        return look(Path(path))
+    seen: list[R] = []
+    refused: list[BaseException] = []
+
+    def make() -> None:
+        try:
+            seen.append(look(Path(path)))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where it was asked
+            refused.append(error)
+
+    # A new thread has the mounts of the thread that starts it; one that waits for us might have others.
+    looking = threading.Thread(target=make, name="sledsaga-look", daemon=True)
+    looking.start()
+    looking.join(timeout_s)
+    if refused:
+        raise refused[0]
+    if not seen:
+        raise HostUnreachable(
+            f"a look at {path} had no answer within {timeout_s:.3g} s: "
+            "see whether the ZFS daemon that serves it hangs, then retry"
+        )
+    return seen[0]
 
 
 def _file() -> IO[bytes]:

@@ -25,17 +25,17 @@ class ReadOnlyHost:
             _refuse(" ".join(command.argv))
         return self._host.run(command, cancel=cancel)
 
-    def read_file(self, path: str) -> bytes | None:
+    def read_file(self, path: str, *, timeout_s: float | None = None) -> bytes | None:
         """Return the bytes of a file, or None when there is no such file."""
-        return self._host.read_file(path)
+        return self._host.read_file(path, timeout_s=timeout_s)
 
-    def stat(self, path: str) -> FileStat | None:
+    def stat(self, path: str, *, timeout_s: float | None = None) -> FileStat | None:
         """Say what is at the path, or None when nothing is."""
-        return self._host.stat(path)
+        return self._host.stat(path, timeout_s=timeout_s)
 
-    def list_dir(self, path: str) -> tuple[str, ...]:
+    def list_dir(self, path: str, *, timeout_s: float | None = None) -> tuple[str, ...]:
         """Return the names in a folder, sorted; empty when there is no such folder."""
-        return self._host.list_dir(path)
+        return self._host.list_dir(path, timeout_s=timeout_s)
 
     def make_dir(self, path: str, *, mode: int = 0o755) -> None:
         """Raise Mutates."""

@@ -4,6 +4,7 @@
   left.
 - `before` and `after` are called round each change (a command with `mutates`, or a file change, shown to
   them as a HostCommand such as `("write_file", PATH)`). `after` is not called when the change raised.
+- A look at a file gets what the step has left, and LEAST_LOOK_S at least: cleaning up looks, too.
 - File changes are short and are what cleaning up is made of (a key must be erased from a cancelled step,
   too), so they are neither cancelled nor timed.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sledsaga.errors import CommandCancelled, CommandTimedOut
 from sledsaga.hosts.host import Completed, FileStat, Host, HostCommand
@@ -20,6 +21,10 @@ from sledsaga.hosts.host import Completed, FileStat, Host, HostCommand
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
+
+
+LEAST_LOOK_S: Final = 5.0
+"""For a look when the time of its step is over; one that is answered takes far less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +50,17 @@ class StepHost:
         self._tell(self.after, command)
         return completed
 
-    def read_file(self, path: str) -> bytes | None:
+    def read_file(self, path: str, *, timeout_s: float | None = None) -> bytes | None:
         """Return the bytes of a file, or None when there is no such file."""
-        return self.host.read_file(path)
+        return self.host.read_file(path, timeout_s=self._look_s(timeout_s))
 
-    def stat(self, path: str) -> FileStat | None:
+    def stat(self, path: str, *, timeout_s: float | None = None) -> FileStat | None:
         """Say what is at the path, or None when nothing is."""
-        return self.host.stat(path)
+        return self.host.stat(path, timeout_s=self._look_s(timeout_s))
 
-    def list_dir(self, path: str) -> tuple[str, ...]:
+    def list_dir(self, path: str, *, timeout_s: float | None = None) -> tuple[str, ...]:
         """Return the names in a folder, sorted; empty when there is no such folder."""
-        return self.host.list_dir(path)
+        return self.host.list_dir(path, timeout_s=self._look_s(timeout_s))
 
     def make_dir(self, path: str, *, mode: int = 0o755) -> None:
         """Make a folder and its parents; one that exists is left as it is."""
@@ -82,6 +87,12 @@ class StepHost:
         self._tell(self.before, command)
         change()
         self._tell(self.after, command)
+
+    def _look_s(self, timeout_s: float | None) -> float | None:
+        if self.deadline is None:
+            return timeout_s
+        left = max(LEAST_LOOK_S, self.deadline - time.monotonic())
+        return left if timeout_s is None else min(timeout_s, left)
 
     def _limited(self, command: HostCommand) -> HostCommand:
         if self.deadline is None:

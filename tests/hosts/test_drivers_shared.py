@@ -36,14 +36,14 @@ class Meanwhile:
             act()
         return self.host.run(command, cancel=cancel)
 
-    def read_file(self, path: str) -> bytes | None:
-        return self.host.read_file(path)
+    def read_file(self, path: str, *, timeout_s: float | None = None) -> bytes | None:
+        return self.host.read_file(path, timeout_s=timeout_s)
 
-    def stat(self, path: str) -> FileStat | None:
-        return self.host.stat(path)
+    def stat(self, path: str, *, timeout_s: float | None = None) -> FileStat | None:
+        return self.host.stat(path, timeout_s=timeout_s)
 
-    def list_dir(self, path: str) -> tuple[str, ...]:
-        return self.host.list_dir(path)
+    def list_dir(self, path: str, *, timeout_s: float | None = None) -> tuple[str, ...]:
+        return self.host.list_dir(path, timeout_s=timeout_s)
 
     def make_dir(self, path: str, *, mode: int = 0o755) -> None:
         self.host.make_dir(path, mode=mode)

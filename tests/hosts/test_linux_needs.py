@@ -26,8 +26,9 @@ class Fused(Told):
 
     dead: tuple[str, ...] = ()
 
-    def list_dir(self, path: str) -> tuple[str, ...]:
+    def list_dir(self, path: str, *, timeout_s: float | None = None) -> tuple[str, ...]:
         """Look into a mount."""
+        assert timeout_s is None
         if path in self.dead:
             raise HostError(f"cannot list {path}: {DEAD}")
         return ()

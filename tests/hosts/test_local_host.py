@@ -20,14 +20,14 @@ from sledsaga.errors import (
     Mutates,
 )
 from sledsaga.hosts.answer import says
-from sledsaga.hosts.host import Host, HostCommand
+from sledsaga.hosts.host import FileStat, Host, HostCommand
 from sledsaga.hosts.linux import cgroups, gateways, links, netns, runtime
 from sledsaga.hosts.linux.containers import Containers
 from sledsaga.hosts.linux.machine import Machine
 from sledsaga.hosts.local import LocalHost
 from sledsaga.hosts.readonly import ReadOnlyHost
 from sledsaga.hosts.sim import SimSled
-from sledsaga.hosts.step import StepHost
+from sledsaga.hosts.step import LEAST_LOOK_S, StepHost
 from sledsaga.hosts.zfs import mounts
 
 TREE = """
@@ -275,3 +275,19 @@ def test_a_command_gets_no_more_time_than_its_step_has() -> None:
     host = StepHost(LocalHost(), deadline=time.monotonic() + 0.2)
     with pytest.raises(CommandTimedOut):
         host.run(python("import time; time.sleep(60)", timeout_s=60))
+
+
+def test_a_look_gets_what_its_step_has_left() -> None:
+    """A look at a file is limited by the step's deadline as a command is, yet cleaning up may always look."""
+    limits: list[float | None] = []
+
+    class Noting(LocalHost):
+        def stat(self, path: str, *, timeout_s: float | None = None) -> FileStat | None:
+            limits.append(timeout_s)
+            return super().stat(path, timeout_s=timeout_s)
+
+    StepHost(Noting()).stat("/")
+    StepHost(Noting(), deadline=time.monotonic() + 100.0).stat("/")
+    StepHost(Noting(), deadline=time.monotonic() - 1.0).stat("/")
+    assert limits[0] is None
+    assert limits[2] == LEAST_LOOK_S < (limits[1] or 0.0) <= 100.0

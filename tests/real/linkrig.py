@@ -118,14 +118,14 @@ class Dying:
             raise HostUnreachable("the machine is gone")
         self.made += 1
 
-    def read_file(self, path: str) -> bytes | None:
-        return HOST.read_file(path)
+    def read_file(self, path: str, *, timeout_s: float | None = None) -> bytes | None:
+        return HOST.read_file(path, timeout_s=timeout_s)
 
-    def stat(self, path: str) -> FileStat | None:
-        return HOST.stat(path)
+    def stat(self, path: str, *, timeout_s: float | None = None) -> FileStat | None:
+        return HOST.stat(path, timeout_s=timeout_s)
 
-    def list_dir(self, path: str) -> tuple[str, ...]:
-        return HOST.list_dir(path)
+    def list_dir(self, path: str, *, timeout_s: float | None = None) -> tuple[str, ...]:
+        return HOST.list_dir(path, timeout_s=timeout_s)
 
     def make_dir(self, path: str, *, mode: int = 0o755) -> None:
         HOST.make_dir(path, mode=mode)

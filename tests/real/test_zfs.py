@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -307,6 +308,24 @@ def test_dead_mounts_are_seen_and_healed(pool: Ground) -> None:
     assert got(debug.name, "mounted") == ["yes"]
     assert got(pool.name, "mounted") == ["yes"]
     assert pool.datasets.destroy(debug.name, mountpoint=debug.mountpoint)
+
+
+def test_a_daemon_that_hangs_is_told_in_time(pool: Ground) -> None:
+    """A look that its daemon does not answer is given up when its time is over, and made when it does."""
+    spec = plain(pool)
+    pool.datasets.ensure(spec)
+    LocalHost().write_file(f"{spec.mountpoint}/file", b"data")
+    stopped = pool.daemon.room.daemon.pid
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        with pytest.raises(HostUnreachable, match=r"had no answer within 0.25 s: .* hangs, then retry"):
+            LocalHost().list_dir(spec.mountpoint, timeout_s=0.25)
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    assert LocalHost().list_dir(spec.mountpoint, timeout_s=60.0) == ("file",)
+    assert LocalHost().read_file(f"{spec.mountpoint}/file", timeout_s=60.0) == b"data"
+    assert LocalHost().stat(f"{spec.mountpoint}/none", timeout_s=60.0) is None
+    LocalHost().remove_file(f"{spec.mountpoint}/file")
 
 
 def test_a_dead_mount_can_be_unmounted(pool: Ground) -> None:

@@ -97,19 +97,19 @@ class SimHost:
         completed = self._timed(command)
         return completed if fault is None else _after(fault, completed, command, wait)
 
-    def read_file(self, path: str) -> bytes | None:
+    def read_file(self, path: str, *, timeout_s: float | None = None) -> bytes | None:  # noqa: ARG002 - no file of it hangs
         """Return the bytes of a file, or None when there is no such file."""
         with told("read", path), self.state.reading() as tx:
             _need_disk(self.tree, tx, path)
             return files.read(self.tree.real(tx, path))
 
-    def stat(self, path: str) -> FileStat | None:
+    def stat(self, path: str, *, timeout_s: float | None = None) -> FileStat | None:  # noqa: ARG002 - no file of it hangs
         """Say what is at the path, or None when nothing is."""
         with told("look at", path), self.state.reading() as tx:
             _need_disk(self.tree, tx, path)
             return files.stat(self.tree.real(tx, path))
 
-    def list_dir(self, path: str) -> tuple[str, ...]:
+    def list_dir(self, path: str, *, timeout_s: float | None = None) -> tuple[str, ...]:  # noqa: ARG002 - no file of it hangs
         """Return the names in a folder, sorted; empty when there is no such folder."""
         with told("list", path), self.state.reading() as tx:
             _need_disk(self.tree, tx, path)
