@@ -118,6 +118,17 @@ def _told(output: object) -> str:
     return ": ".join(str(output[name]) for name in ("state", "why") if output.get(name))
 
 
+def failure_lines(view: SagaView) -> Iterable[Text]:
+    """Yield a line when steps tell of failures that failed no saga: how many, of those that tell."""
+    from rich.text import Text
+
+    outputs = [step.output for step in view.steps if step.state in DONE and isinstance(step.output, dict)]
+    telling = [output for output in outputs if {"state", "why"} <= output.keys()]
+    failed = sum(output["state"] == "failed" for output in telling)
+    if failed:
+        yield Text(f"! {failed} of {len(telling)} failed; why stands beside each", style="bold red")
+
+
 def _notes(step: StepView, now: float) -> Iterable[str]:
     if step.attempts > 1:
         yield f"{step.attempts} attempts"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sledsaga.cli.desk import Desk
-from sledsaga.cli.draw import details, labelled, stuck_lines, table, tree
+from sledsaga.cli.draw import details, failure_lines, labelled, stuck_lines, table, tree
 from sledsaga.cli.words import SHORT_ID, STATES, clean, moment, shorten
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def show_saga(desk: Desk, view: SagaView, *, full: bool = False) -> None:
         return
     short, now = short_id(desk, view.id), time.time()
     desk.terminal.show(tree(view, short, now))
-    desk.terminal.show(*stuck_lines(view.stuck, short, now))
+    desk.terminal.show(*failure_lines(view), *stuck_lines(view.stuck, short, now))
     if full:
         desk.terminal.show("", details(view, now, is_driven=_drives(desk, view)))
 

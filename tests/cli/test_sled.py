@@ -134,3 +134,16 @@ def test_what_is_not_ours_on_a_disk_keeps_the_sled(
     assert "u holds ext4" in done.err
     assert "Nothing was removed: let go of what is there" in done.err
     assert (tmp_path / "u").read_text() == "theirs"
+
+
+def test_what_best_effort_could_not_do_is_counted(line: Line, tmp_path: Path) -> None:
+    """A saga that succeeded, though a dataset of it failed, ends with 0 and one line that says how many."""
+    assert line("sled", "init", "--config", write(tmp_path, OLDER)).code == 0
+    rows = [{"pool": POOL, "kind": "crucible"}, {"pool": POOL.replace("ac7", "ac8"), "kind": "debug"}]
+    (tmp_path / "wanted.json").write_text(json.dumps({"datasets": rows, "policy": "best-effort"}))
+    done = line("submit", "ensure-datasets", "-f", str(tmp_path / "wanted.json"), "--wait")
+    assert done.code == 0
+    assert [one for one in done.out.splitlines() if one.startswith("!")] == [
+        "! 1 of 2 failed; why stands beside each"
+    ]
+    assert "1 of 2 failed" in line("show", line("list", "--json").json["sagas"][0]["id"]).out

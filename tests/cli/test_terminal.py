@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sledsaga.cli.draw import both_ends, step_line, tree
+from sledsaga.cli.draw import both_ends, failure_lines, step_line, tree
 from sledsaga.cli.terminal import Terminal
 from sledsaga.core.define import no_undo, operation, step
 from sledsaga.core.events import Recorded, Submitted
@@ -171,6 +171,16 @@ def test_a_failure_that_fails_no_saga_is_shown() -> None:
     )
     for quiet in ({"state": "present", "why": ""}, {"state": "present"}, ["why"], None):
         assert step_line(view_of_one("succeeded", output=quiet), 1.0).plain.endswith("succeeded")
+
+
+def test_failures_that_fail_no_saga_are_counted() -> None:
+    """One line says how many of those that tell how it went have failed; with none there is no line."""
+    shown = many(4)
+    outputs = ({"state": "failed", "why": "x"}, {"state": "present", "why": ""}, {"why": "no state"}, None)
+    steps = tuple(replace(s, state="succeeded", output=o) for s, o in zip(shown.steps, outputs, strict=True))
+    (line,) = failure_lines(replace(shown, steps=steps))
+    assert line.plain == "! 1 of 2 failed; why stands beside each"
+    assert list(failure_lines(replace(shown, steps=steps[1:]))) == []
 
 
 def view_of_one(state: str, **facts: Any) -> Any:
