@@ -218,6 +218,7 @@ def _zone_rows(zones: Sequence[ZoneWanted]) -> Iterator[Step]:
             which=zone.name,
             after=["shut-down", named("link", zone.name)],
             boot_after=[*gated, *_address_of(zone)],
+            is_rebuilt=True,
         )
     yield from _address_rows(zones)
     if others:

@@ -149,8 +149,12 @@ def zone_steps(
     which: str = "",
     after: Iterable[str] = (),
     boot_after: Iterable[str] = (),
+    is_rebuilt: bool = False,
 ) -> Iterator[Step]:
-    """Make the rows for one zone: configure, install, profile, boot, and wait for its services."""
+    """Make the rows for one zone: configure, install, profile, boot, and wait for its services.
+
+    `is_rebuilt`: an earlier step halts a zone that has another configuration, so it is built anew.
+    """
     own: dict[str, Source] = {"zone": value(zone)}
     made: dict[str, Source] = {"image": output_of(image)}
     before: dict[str, Source] = {"before": output_of("zones-before")}
@@ -158,7 +162,7 @@ def zone_steps(
         zones.configure,
         name=named("configure", which),
         undo=zones.undo_configure,
-        probe=zones.probe_configure,
+        probe=zones.probe_reconfigure if is_rebuilt else zones.probe_configure,
         inputs=own | made | before,
         after=after,
         retry=TRIES,

@@ -21,7 +21,7 @@ from sledsaga.hosts.names import ZoneName
 from sledsaga.hosts.sled import Sled
 from sledsaga.hosts.zfs.datasets import Datasets
 from sledsaga.hosts.zfs.spec import DatasetSpec
-from sledsaga.hosts.zone import Zones, ZoneSpec
+from sledsaga.hosts.zone import Zone, Zones, ZoneSpec
 
 UNBUILT = ("configured", "incomplete")
 """States in which a zone has no root that could be used."""
@@ -88,12 +88,18 @@ def look_at_one(sled: Sled, zone: ZoneWanted, image: Image) -> ZonesSeen:
     seen = look(sled=sled, zones=[zone], previous=[])
     record = seen.zones.get(zone.name)
     wanted = sled.zones.fingerprint(spec_of(zone, image))
-    if record is None or record.state in UNBUILT or record.fingerprint == wanted:
-        return seen
-    raise ForeignObject(
-        f"zone {zone.name} is {record.state} with another configuration, made by {record.saga or 'no saga'}; "
-        "take it away first, or apply a config that names it"
-    )
+    if record is not None and record.fingerprint != wanted:
+        refuse_built(record)
+    return seen
+
+
+def refuse_built(other: Zone | ZoneRecord) -> None:
+    """Raise ForeignObject for a zone of another configuration that is built: no undo could build it anew."""
+    if other.state not in UNBUILT:
+        raise ForeignObject(
+            f"zone {other.name} is {other.state} with another configuration, made by "
+            f"{other.saga or 'no saga'}; take it away first, or apply a config that names it"
+        )
 
 
 def rebuild(sled: Sled, record: ZoneRecord) -> None:

@@ -6,15 +6,19 @@ made; a zone that it replaced is built anew from what was recorded of it (see `r
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sagas.steps import images, links
 from sagas.steps.images import Image
 from sagas.steps.patience import patient
 from sagas.steps.zone_kinds import ZoneWanted, profile_of, spec_of
-from sagas.steps.zone_records import ZonesSeen, rebuild
+from sagas.steps.zone_records import ZonesSeen, rebuild, refuse_built
 from sledsaga.core.define import Absent, Conflicting, Present, Probe
 from sledsaga.core.model import Model
+from sledsaga.errors import ForeignObject
 from sledsaga.hosts.names import ZoneName
 from sledsaga.hosts.sled import Sled
+from sledsaga.hosts.zone import Zone, refuse_untagged
 
 READY_S = 60.0
 """Seconds for one wait for a zone's services; a zone needs a few."""
@@ -57,16 +61,27 @@ def undo_configure(sled: Sled, zone: ZoneWanted, before: ZonesSeen) -> None:
 
 
 def probe_configure(sled: Sled, zone: ZoneWanted, image: Image) -> Probe:
-    """Say whether the zone is configured as it should be."""
+    """Say whether the zone is configured as it should be; one that is built in another way is refused."""
+    return _configured(sled, zone, image, refuse_built)
+
+
+def probe_reconfigure(sled: Sled, zone: ZoneWanted, image: Image) -> Probe:
+    """Say the same where the saga itself halts a zone that is built in another way, and builds it anew."""
+    return _configured(sled, zone, image, refuse_untagged)
+
+
+def _configured(sled: Sled, zone: ZoneWanted, image: Image, refuse: Callable[[Zone], None]) -> Probe:
     seen = sled.zones.observe(zone.name)
-    spec = spec_of(zone, image)
+    fingerprint = sled.zones.fingerprint(spec_of(zone, image))
     if seen is None:
         return Absent()
-    if seen.fingerprint == sled.zones.fingerprint(spec):
-        done = Configured(name=zone.name, fingerprint=sled.zones.fingerprint(spec))
-        return Present(done, ours=seen.saga == sled.saga)
-    if seen.saga is None:
-        return Conflicting(f"zone {zone.name} ({seen.state}) was made by no saga")
+    if seen.fingerprint == fingerprint:
+        return Present(Configured(name=zone.name, fingerprint=fingerprint), ours=seen.saga == sled.saga)
+    try:
+        refuse(seen)
+        refuse_untagged(seen)
+    except ForeignObject as error:
+        return Conflicting(str(error))
     return Absent()
 
 

@@ -71,6 +71,12 @@ class Lab:
         host = StepHost(self.sim.host, context.cancelled, context.deadline, self.before, self.after)
         return Sled(host, context.saga, context.pause, platform=self.platform)
 
+    def probed(self, name: str, params: Mapping[str, Any]) -> dict[str, str | None]:
+        """Return what a plan shows of each step, by its path."""
+        with Engine(MemoryStore(), Catalog([operation_of(name)]), sled=self.sled, drive=False) as engine:
+            shown = engine.preview(name, params)
+        return dict(zip((step.path for step in shown.plan.dag.steps), shown.probes, strict=True))
+
     def seen(self) -> str:
         """Return all of the sled as one text."""
         return json.dumps(self.sim.describe(), sort_keys=True, indent=1)

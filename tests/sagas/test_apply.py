@@ -163,6 +163,8 @@ def test_a_zone_with_another_image_is_built_anew(applied: Any, library: dict[str
     """Only the zone whose image changed is halted and installed again; the others are left alone."""
     document = library["document"]() | {"generation": 2}
     document["zones"] = library["document"](2)["zones"] | {CRDB[-36:]: document["zones"][CRDB[-36:]]}
+    probes = applied.probed("apply-sled-config", document)
+    assert {one: probes[f"configure:{one}"] for one in (NEXUS, CRDB)} == {NEXUS: "absent", CRDB: "present"}
     count = applied.sim.changes()
     assert applied.run("apply-sled-config", document).state == "succeeded"
     touched = {

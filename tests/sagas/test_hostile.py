@@ -128,9 +128,13 @@ def test_a_zone_of_another_kind_is_not_replaced(
     if not is_running:
         sh(formatted, f"zoneadm -z {ZONE} halt")
     before = formatted.seen()
-    view = formatted.run("provision-crdb", library["provision"] | {"address": "fd00:1122:3344:101::9"})
+    other = library["provision"] | {"address": "fd00:1122:3344:101::9"}
+    view = formatted.run("provision-crdb", other)
     assert (view.state, formatted.seen()) == ("undone", before), why(view)
     assert "with another configuration" in why(view)
+    (refused,) = (step.error for step in view.steps if step.path == "zones-before")
+    told = str(refused).removeprefix("ForeignObject: ")
+    assert formatted.probed("provision-crdb", other)["configure"] == f"conflict: {told}"
 
 
 def test_a_pool_on_another_disk_is_left_there(formatted: Any, library: dict[str, Any]) -> None:
