@@ -13,6 +13,7 @@ from sagas.apply_sled_config import OPERATION
 from sledsaga.check.room import Room
 from tests.real import config
 from tests.real.rig import Rig, driven, failing, left_overs, wait_until_quiet, why
+from tests.real.zfs_ground import Daemon
 
 KILLS = 5
 FIRST_S, LATEST_S = 1.5, 4.0
@@ -61,6 +62,21 @@ def test_a_config_is_unwound(rig: Rig) -> None:
     assert view.state == "undone", why(view)
     assert changes["zpool"] > 0
     assert rig.seen() == before
+
+
+def test_a_config_brings_all_back_after_the_daemon_died(rig: Rig, room: Room) -> None:
+    """After the ZFS daemon was killed and started again, the same config mounts and boots all."""
+    document = config.document(disks=2)
+    rig.make(document)
+    assert rig.apply()["state"] == "succeeded"
+    before = rig.seen()
+    Daemon(room).restart()
+    assert {zone["state"] for zone in rig.seen()["zones"]} == {"down"}
+    view, _ = driven(rig, document, OPERATION)
+    assert view.state == "succeeded", why(view)
+    assert rig.seen() == before
+    view, changes = driven(rig, document, OPERATION)
+    assert (view.state, changes.total()) == ("succeeded", 0), (why(view), changes)
 
 
 def test_a_config_survives_kills(rig: Rig) -> None:
