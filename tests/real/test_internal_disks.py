@@ -25,7 +25,7 @@ from sledsaga.hosts.step import StepHost
 from tests.real.conftest import CANARY, let_go, run
 
 NAME = "config.json"
-STEP = 4
+STEP = 6
 """Changes between two cuts: each costs a daemon's start and more than a second."""
 
 
