@@ -10,8 +10,8 @@ from typing import Final
 
 from sledsaga.cli.codes import ERROR
 from sledsaga.cli.desk import Desk, verb
-from sledsaga.cli.draw import table
 from sledsaga.cli.root import root
+from sledsaga.cli.tables import Table
 from sledsaga.cli.words import clean, one_line
 from sledsaga.errors import SledsagaError
 from sledsaga.hosts.finding import Finding
@@ -36,7 +36,7 @@ def doctor(desk: Desk) -> None:
         missing = any(one.verdict == "missing" for one in found)
         desk.terminal.json({"v": 1, "ok": not missing, "findings": [asdict(one) for one in found]})
     else:
-        made = table("WHAT", "", "FOUND", "TO DO")
+        made = Table(("WHAT", "", "FOUND", "TO DO"))
         for one in found:
             made.add_row(clean(one.what), SIGNS[one.verdict], clean(one.found), clean(one.todo))
         desk.terminal.show(made)

@@ -9,11 +9,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from sledsaga.cli.words import EVENTS, STATES, STEPS, Look, clean, duration, moment, one_line
+from sledsaga.cli.tables import Table, labelled
+from sledsaga.cli.words import EVENTS, STATES, STEPS, clean, duration, moment, one_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
     from rich.text import Text
 
     from sledsaga.core.view import SagaView, StepView, StuckView
@@ -24,26 +24,11 @@ ERROR_CHARS: Final = 300
 PARAMS_CHARS: Final = 600
 
 
-def labelled(look: Look, word: str) -> Text:
-    """Return sign and word in their colour."""
-    from rich.text import Text
-
-    return Text(f"{look.sign} {word}", style=look.colour)
-
-
-def table(*columns: str) -> Table:
-    """Return an empty table of the house's kind: no lines, one header."""
-    from rich.table import Table
-
-    made = Table(box=None, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in columns:
-        made.add_column(name, overflow="fold")
-    return made
-
-
 def headline(view: SagaView, short: str, now: float) -> Text:
     """Return the one line that says how a saga stands."""
-    line = labelled(STATES[view.state], view.state)
+    from rich.text import Text
+
+    line = Text(*labelled(STATES[view.state], view.state))
     done = sum(step.state in DONE for step in view.steps)
     since = duration((view.updated_at if view.state in STATES and _ended(view) else now) - view.created_at)
     line.append(
@@ -143,8 +128,7 @@ def _notes(step: StepView, now: float) -> Iterable[str]:
 
 def details(view: SagaView, now: float, *, is_driven: bool) -> Table:
     """Return what else is to be known of a saga, one fact a line; `is_driven`: its executor lives."""
-    facts = table("", "")
-    facts.show_header = False
+    facts = Table(None)
     for name, value in _facts(view, now, is_driven=is_driven).items():
         facts.add_row(name, clean(value))
     return facts

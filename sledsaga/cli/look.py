@@ -12,10 +12,11 @@ import click
 from sledsaga.cli.codes import MOVING, STATES
 from sledsaga.cli.complete import complete_operation, complete_saga
 from sledsaga.cli.desk import Desk, verb
-from sledsaga.cli.draw import event_line, labelled, table
+from sledsaga.cli.draw import event_line
 from sledsaga.cli.follow import Picture, Pulse, at_rest, deadline_of, follow, picture
 from sledsaga.cli.root import root
 from sledsaga.cli.show import short_ids, show_rows, show_saga
+from sledsaga.cli.tables import Table, labelled
 from sledsaga.cli.words import STATES as LOOKS
 from sledsaga.cli.words import clean, moment, one_line
 
@@ -82,9 +83,9 @@ def list_sagas(
     )
     with reading(desk) as store:
         rows, token = _rows(store, only, limit)
-    if rows or desk.terminal.as_json:
-        show_rows(desk, rows, time.time())
-    else:
+        if rows or desk.terminal.as_json:
+            show_rows(desk, store, rows)
+    if not rows and not desk.terminal.as_json:
         none = "no sagas here" if only == Filter() else "no such sagas here"
         desk.terminal.say(f"sledsaga: {none}; the log is {one_line(desk.settings.db.value)}")
     if any(row.state in MOVING for row in rows) and wiring.holder(desk.settings) is None:
@@ -260,7 +261,7 @@ def locks(desk: Desk, *, saga: str | None) -> None:
     if not rows:
         desk.terminal.say("sledsaga: no resource is held")
         return
-    made, now = table("RESOURCE", "MODE", "SAGA", "STATE", "", "SINCE"), time.time()
+    made, now = Table(("RESOURCE", "MODE", "SAGA", "STATE", "", "SINCE")), time.time()
     for row in rows:
         state = labelled(LOOKS[states[row.saga]], states[row.saga])
         made.add_row(

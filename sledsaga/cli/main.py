@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 INTERRUPTED = 130  # as in `codes`, which is not loaded yet
+SELDOM = 50_000
+"""After so many new objects Python looks for cycles: each look while the program loads finds none."""
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and end the process with the code of what happened."""
+    gc.set_threshold(SELDOM)
     try:
         from sledsaga.cli.line import run_to_end
 
@@ -18,4 +22,5 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:  # while the program is still being loaded, or is done already
         sys.stderr.write("sledsaga: interrupted\n")
         code = INTERRUPTED
+    gc.freeze()  # or Python would look through all that was loaded once more, to free what ends anyhow
     sys.exit(code)

@@ -9,14 +9,13 @@ import click
 
 from sledsaga.cli.complete import complete_operation
 from sledsaga.cli.desk import Desk, verb
-from sledsaga.cli.draw import as_text, table
+from sledsaga.cli.draw import as_text
 from sledsaga.cli.inputs import read_params
 from sledsaga.cli.root import root
+from sledsaga.cli.tables import Table, Words
 from sledsaga.cli.words import clean, one_line
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from sledsaga.core.define import Operation
 
 
@@ -40,7 +39,7 @@ def operations(desk: Desk, *, name: str | None) -> None:
     elif name is not None:
         _show_params(desk, found[0])
     else:
-        made = table("OPERATION", "VERSION", "SUMMARY")
+        made = Table(("OPERATION", "VERSION", "SUMMARY"))
         for one in found:
             made.add_row(one.name, str(one.version), one_line(summary(one)))
         desk.terminal.show(made)
@@ -71,7 +70,7 @@ def _show_params(desk: Desk, operation: Operation) -> None:
 
 def _params(title: str, schema: dict[str, Any]) -> Table:
     """Return the fields of one model as a table, from its JSON schema."""
-    made = table(clean(title), "TYPE", "DEFAULT", "MEANING")
+    made = Table((clean(title), "TYPE", "DEFAULT", "MEANING"))
     required = schema.get("required", ())
     for name, field in schema.get("properties", {}).items():
         default = json.dumps(field["default"], ensure_ascii=False) if "default" in field else "-"
@@ -123,13 +122,11 @@ def plan(desk: Desk, *, operation: str, file: str | None, pairs: tuple[str, ...]
 
 def show_plan(desk: Desk, body: dict[str, Any]) -> None:
     """Show a plan, one step a line; what cannot be undone is marked."""
-    from rich.text import Text
-
     desk.terminal.show(f"{body['operation']} v{body['version']}  {body['fingerprint'][:12]}\n")
-    made = table("STEP", "NEEDS", "UNDO", "NOW")
+    made = Table(("STEP", "NEEDS", "UNDO", "NOW"))
     for step in body["steps"]:
         kind, _, why = step["undo"].partition(": ")
-        undo = Text(f"{kind}: {one_line(why)}" if why else kind, style=UNDO_STYLES[kind])
+        undo = Words(f"{kind}: {one_line(why)}" if why else kind, UNDO_STYLES[kind])
         made.add_row(clean(step["path"]), _some(step["needs"]), undo, one_line(step["probe"] or "-"))
     desk.terminal.show(made)
     for lock in body["locks"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from sledsaga.cli.codes import STATES
 from sledsaga.cli.complete import complete_operation
 from sledsaga.cli.desk import Desk, verb
 from sledsaga.cli.inputs import read_params
+from sledsaga.cli.look import reading
 from sledsaga.cli.root import root
 from sledsaga.cli.show import show_rows, show_saga
 from sledsaga.cli.words import one_line
@@ -179,7 +179,8 @@ def recover(desk: Desk, *, timeout_s: float | None) -> None:
     unreadable = [{"id": saga, "error": why} for saga, why in found.unreadable]
     if desk.terminal.as_json or found.rows:
         more = {"parked": list(found.parked), "unreadable": unreadable}
-        show_rows(desk, found.rows, time.time(), more=more)
+        with reading(desk) as store:
+            show_rows(desk, store, found.rows, more=more)
     if not found.rows and not unreadable:
         desk.terminal.say(f"sledsaga: nothing is unfinished in {one_line(desk.settings.db.value)}")
     raise SystemExit(_verdict({row.state for row in found.rows}, is_readable=not unreadable))

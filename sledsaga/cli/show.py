@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sledsaga.cli.desk import Desk
 from sledsaga.cli.draw import details, failure_lines, labelled, stuck_lines, table, tree
+from sledsaga.cli.draw import details, stuck_lines, tree
+from sledsaga.cli.tables import Table, labelled
 from sledsaga.cli.words import SHORT_ID, STATES, clean, moment, shorten
 
 if TYPE_CHECKING:
@@ -53,20 +55,16 @@ def _drives(desk: Desk, view: SagaView) -> bool:
 
 
 def show_rows(
-    desk: Desk, rows: Sequence[SagaRow], now: float, *, more: Mapping[str, Any] | None = None
+    desk: Desk, store: Store, rows: Sequence[SagaRow], *, more: Mapping[str, Any] | None = None
 ) -> None:
-    """Show many sagas, one a line; `more` are further fields of the JSON."""
+    """Show many sagas of a log, one a line; `more` are further fields of the JSON."""
     if desk.terminal.as_json:
         from sledsaga.web.rows import row_to_json
 
         desk.terminal.json({"v": 1, "sagas": [row_to_json(row) for row in rows], **(more or {})})
         return
-    store = desk.reader()
-    try:
-        short = short_ids(store, [row.id for row in rows])
-    finally:
-        store.close()
-    made = table("ID", "STATE", "OPERATION", "KEY", "UPDATED")
+    short, now = short_ids(store, [row.id for row in rows]), time.time()
+    made = Table(("ID", "STATE", "OPERATION", "KEY", "UPDATED"))
     for row in rows:
         state = labelled(STATES[row.state], row.state)
         operation = f"{row.operation} v{row.version}"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from sledsaga.cli.desk import Desk, shared_options, verb
-from sledsaga.cli.draw import table
 from sledsaga.cli.files import make_real, remove_real, seen_really
 from sledsaga.cli.inputs import read_document
 from sledsaga.cli.root import root
+from sledsaga.cli.tables import Table
 from sledsaga.cli.words import clean
 from sledsaga.errors import UsageError
 
@@ -154,7 +154,7 @@ def show_sled(desk: Desk, body: dict[str, Any]) -> None:
         return
     for kind, columns in COLUMNS.items():
         if rows := body.get(kind):
-            made = table(kind.upper(), *(column.upper() for column in columns[1:]))
+            made = Table((kind.upper(), *(column.upper() for column in columns[1:])))
             for row in rows:
                 made.add_row(*(_cell(column, row.get(column)) for column in columns))
             desk.terminal.show(made, "")

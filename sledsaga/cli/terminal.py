@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, TextIO, cast
 
+from sledsaga.cli.tables import Table
 from sledsaga.cli.words import clean
 
 if TYPE_CHECKING:
@@ -47,10 +48,19 @@ class Terminal:
 
     def show(self, *things: Any) -> None:  # noqa: ANN401 - whatever rich can draw
         """Draw data on stdout; no line ends in blanks."""
+        is_plain = self.colour != "always" and not _is_terminal(sys.stdout)
+        parts = (
+            _lines(thing) if is_plain and isinstance(thing, str | Table) else self._draw(thing)
+            for thing in things
+        )
+        sys.stdout.write("".join(f"{line.rstrip()}\n" for lines in parts for line in lines))
+
+    def _draw(self, thing: Any) -> list[str]:  # noqa: ANN401 - whatever rich can draw
         with self.out.capture() as drawn:
-            for thing in things:
-                self.out.print(thing, soft_wrap=isinstance(thing, str))
-        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))
+            self.out.print(
+                thing.draw() if isinstance(thing, Table) else thing, soft_wrap=isinstance(thing, str)
+            )
+        return drawn.get().splitlines()
 
     def write(self, text: str) -> None:
         """Write a document (SVG, a script) to stdout as it is, and let it go at once."""
@@ -116,6 +126,11 @@ class Terminal:
             emoji=False,
             legacy_windows=False,
         )
+
+
+def _lines(thing: str | Table) -> list[str]:
+    """Return as lines what needs nobody to draw it."""
+    return thing.lines() if isinstance(thing, Table) else clean(thing).expandtabs().split("\n")
 
 
 def _is_terminal(stream: TextIO) -> bool:
