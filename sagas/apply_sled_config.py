@@ -13,10 +13,11 @@ acted on. A disk that the document no longer names is left as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PrivateAttr, model_serializer, model_validator
 from pydantic_core import PydanticCustomError
 
 from sagas.steps import ledger, links, removal, waiting, zone_records
@@ -52,6 +53,7 @@ from sledsaga.core.define import (
     value,
 )
 from sledsaga.errors import Conflict, UsageError
+from sledsaga.hosts.names import PoolName
 from sledsaga.hosts.sled import Sled
 
 LEDGER = "omicron-sled-config.json"
@@ -67,10 +69,12 @@ class Params(BaseModel):
     datasets: JsonValue = Field(default=None, description="the datasets to have")
     zones: JsonValue = Field(default=None, description="the zones to have, running")
 
+    _config: SledConfig = PrivateAttr()
+
     @model_validator(mode="after")
     def _readable(self) -> Self:
         try:
-            read_config(self.document)
+            self._config = read_config(self.document)
         except UsageError as error:
             raise PydanticCustomError("sled_config", "{why}", {"why": str(error)}) from error
         return self
@@ -90,7 +94,7 @@ class Params(BaseModel):
     @property
     def config(self) -> SledConfig:
         """The document, read."""
-        return read_config(self.document)
+        return self._config
 
 
 @patient
@@ -138,8 +142,12 @@ def _steps(params: Params) -> Iterator[Step]:
     images = {named("image", zone.image.key): zone.image for zone in config.zones}
     yield look(check, "check", {})
     yield from (image_step(image, row, after=["check"]) for row, image in images.items())
-    yield from _pool_rows(config, after=["check", *images])
-    yield from _dataset_rows(config.datasets)
+    on_pools = _by_pool(config.datasets)
+    for pool in config.pools:
+        names: list[str] = [one.name for one in on_pools[pool.name]]
+        yield from pool_steps(pool, names, which=pool.name, after=["check", *images])
+    for name, datasets in on_pools.items():
+        yield from _dataset_rows(name, datasets)
     yield from _shutdown_rows(config)
     yield stub_step(after=["check", *images])
     yield from _zone_rows(config.zones)
@@ -155,24 +163,20 @@ def _steps(params: Params) -> Iterator[Step]:
     yield _retire_row(config)
 
 
-def _pool_rows(config: SledConfig, after: Sequence[str]) -> Iterator[Step]:
-    for pool in config.pools:
-        names: list[str] = [one.name for one in config.datasets if one.name.pool == pool.name]
-        yield from pool_steps(pool, names, which=pool.name, after=after)
-
-
-def _dataset_rows(datasets: Sequence[DatasetWanted]) -> Iterator[Step]:
-    """Parents come first; the roots of zones come after everything else of their pool."""
+def _by_pool(datasets: Iterable[DatasetWanted]) -> Mapping[PoolName, list[DatasetWanted]]:
+    found: defaultdict[PoolName, list[DatasetWanted]] = defaultdict(list)
     for one in datasets:
-        pool = one.name.pool
-        after = [named("crypt", pool)]
-        if one.name.kind.transient_zone is not None:
-            after += [_row(other) for other in datasets if _is_before(other, one)]
+        found[one.name.pool].append(one)
+    return found
+
+
+def _dataset_rows(pool: PoolName, datasets: Sequence[DatasetWanted]) -> Iterator[Step]:
+    """Parents come first; the roots of zones come after everything else of their pool."""
+    others = [_row(one) for one in datasets if one.name.kind.transient_zone is None]
+    for one in datasets:
+        is_root = one.name.kind.transient_zone is not None
+        after = [named("crypt", pool), *(others if is_root else ())]
         yield dataset_step(one, _row(one), before=named("before", pool), after=after)
-
-
-def _is_before(other: DatasetWanted, one: DatasetWanted) -> bool:
-    return other.name.pool == one.name.pool and other.name.kind.transient_zone is None
 
 
 def _row(one: DatasetWanted) -> str:

@@ -8,6 +8,7 @@ give the same bytes: whether a profile is as it should be is told by comparing b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from xml.etree import ElementTree as ET
 
 from sledsaga.errors import InvalidName
@@ -30,6 +31,7 @@ def render(services: Sequence[ServiceProfile], *, name: str = "omicron") -> byte
     return (HEADER + ET.tostring(bundle, encoding="unicode") + "\n").encode()
 
 
+@lru_cache(maxsize=256)  # each step of a zone needs it, to know the zone by
 def render_profile(profile: Profile) -> bytes:
     """Write the profile of a zone of ours: its network, name resolution, no ssh, and its own services."""
     return render(

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from sledsaga.errors import InvalidName, Unparsable
 from sledsaga.hosts.answer import changes, looks
@@ -37,6 +38,7 @@ _WORD = re.compile(r"[A-Za-z0-9_./:@%+,*-]+")
 _UNQUOTABLE = re.compile(r'["\\\x00-\x1f\x7f]')
 
 
+@lru_cache(maxsize=256)  # each step of a zone needs it, to know the zone by
 def script(spec: ZoneSpec) -> tuple[str, ...]:
     """Return the zonecfg commands for a zone, without tag and fingerprint. Raises InvalidName."""
     _refuse_twice(spec)
