@@ -11,16 +11,16 @@ Rules
 from __future__ import annotations
 
 import json
-import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from email.message import Message as Headers
 from http import HTTPStatus
+from http.client import HTTPResponse
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-import httpx
 from pydantic import BaseModel
 
 from sledsaga.core.commands import Command
@@ -32,8 +32,8 @@ from sledsaga.web import sse
 from sledsaga.web.problems import error_of
 from sledsaga.web.rows import is_at_rest, lock_from_json, row_from_json, view_from_json
 from sledsaga.web.sockets import short_way
+from sledsaga.web.wire import NOBODY, TROUBLES, Query, Wire
 
-CONNECT_S = 5.0
 ANSWER_S = 60.0
 """A submit waits for the disk, and for all who came before it."""
 WAIT_S = 30.0
@@ -41,6 +41,19 @@ PAGE_EVENTS = 1000
 CUTS_MAX = 3
 GOING = "the executor is going down; the saga goes on when another one takes over"
 Record = dict[str, Any]
+SAGAS = ("v1", "sagas")
+
+
+class Answer(NamedTuple):
+    """A whole answer."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the body, which is JSON."""
+        return json.loads(self.body)
 
 
 class Decided(NamedTuple):
@@ -62,12 +75,11 @@ class Client:
         self._by = by
         self._ways = ExitStack()
         way = self._ways.enter_context(short_way(Path(path)))
-        self._knock(way)
-        self._http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(way)),
-            base_url="http://sledsaga",
-            timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
-        )
+        try:
+            self._wire = Wire(way, answer_s=ANSWER_S)
+        except OSError as error:
+            self._ways.close()
+            raise self._nobody(error) from error
 
     def submit(
         self,
@@ -94,23 +106,23 @@ class Client:
     ) -> tuple[SagaView, bool]:
         """Submit, and also say whether the saga is new."""
         body = {"operation": operation, "params": _plain(params), "plan": fingerprint}
-        headers = self._who(by) | ({} if key is None else {b"Idempotency-Key": _quoted(key)})
+        headers = self._who(by) | ({} if key is None else {"Idempotency-Key": _quoted(key)})
         if id is None and key is not None:
-            answer = self._ask("POST", "/v1/sagas", json=body, headers=headers)
+            answer = self._ask("POST", SAGAS, json_body=body, headers=headers)
         else:
-            answer = self._ask("PUT", f"/v1/sagas/{id or new_id()}", json=body, headers=headers)
-        return view_from_json(answer.json()), answer.status_code == HTTPStatus.CREATED
+            answer = self._ask("PUT", (*SAGAS, id or new_id()), json_body=body, headers=headers)
+        return view_from_json(answer.json()), answer.status == HTTPStatus.CREATED
 
     def view(self, saga: str) -> SagaView:
         """Return the picture of a saga; raises NotFound."""
-        return view_from_json(self._ask("GET", f"/v1/sagas/{saga}").json())
+        return view_from_json(self._ask("GET", (*SAGAS, saga)).json())
 
     def wait(self, saga: str, timeout_s: float | None = None) -> SagaView:
         """Wait until the saga has ended, is stuck, or is paused with nothing running; raises WaitTimedOut."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             left = WAIT_S if deadline is None else min(WAIT_S, max(0.0, deadline - time.monotonic()))
-            answer = self._ask("GET", f"/v1/sagas/{saga}", headers={"Prefer": f"wait={left:.3f}"})
+            answer = self._ask("GET", (*SAGAS, saga), headers={"Prefer": f"wait={left:.3f}".encode()})
             view = view_from_json(answer.json())
             if is_at_rest(view):
                 return view
@@ -129,7 +141,7 @@ class Client:
         query |= {"resource": only.resource, "unfinished": "true" if only.unfinished else None}
         pairs = [(name, text) for name, text in query.items() if text is not None]
         pairs += [("state", state) for state in sorted(only.states or ())]
-        body = self._ask("GET", "/v1/sagas", params=pairs).json()
+        body = self._ask("GET", SAGAS, query=pairs).json()
         return Page(tuple(map(row_from_json, body["sagas"])), body["next_page_token"])
 
     def events(
@@ -160,36 +172,33 @@ class Client:
         body: Record = {"verb": command.verb, "reason": command.reason, "step": command.step}
         body |= {"output": command.output, "dry_run": dry_run}
         seen = "*" if expect_seq is None else f'"{expect_seq}"'
-        headers = self._who(command.by) | {b"If-Match": seen.encode()}
-        answer = self._ask("POST", f"/v1/sagas/{saga}/actions", json=body, headers=headers).json()
+        headers = self._who(command.by) | {"If-Match": seen.encode()}
+        answer = self._ask("POST", (*SAGAS, saga, "actions"), json_body=body, headers=headers).json()
         return Decided(tuple(answer["events"]), view_from_json(answer["saga"]))
 
     def locks(self, saga: str | None = None) -> tuple[LockRow, ...]:
         """Return who holds and who waits; as `Store.locks`."""
-        query = {} if saga is None else {"saga": saga}
-        return tuple(map(lock_from_json, self._ask("GET", "/v1/locks", params=query).json()["locks"]))
+        query = [] if saga is None else [("saga", saga)]
+        return tuple(map(lock_from_json, self._ask("GET", ("v1", "locks"), query=query).json()["locks"]))
 
     def operations(self) -> tuple[Record, ...]:
         """Return what can be submitted: name, version, summary, and the schema of the params."""
-        return tuple(self._ask("GET", "/v1/operations").json()["operations"])
+        return tuple(self._ask("GET", ("v1", "operations")).json()["operations"])
 
     def plan(self, operation: str, params: BaseModel | Mapping[str, Any] | None = None) -> Record:
         """Plan an execution by the executor's catalog; `fingerprint` holds a later submit to it."""
         body = {"operation": operation, "params": _plain(params)}
-        planned: Record = self._ask("POST", "/v1/plans", json=body).json()
+        planned: Record = self._ask("POST", ("v1", "plans"), json_body=body).json()
         return planned
 
     def ready(self) -> Record:
         """Return the executor's checks: `ready`, and what speaks against it."""
-        try:
-            found: Record = self._http.get("/readyz").json()
-        except httpx.TransportError as error:
-            raise self._nobody(error) from error
+        found: Record = self._answer("GET", ("readyz",)).json()
         return found
 
     def close(self) -> None:
         """Let go of the connections; a second call does nothing."""
-        self._http.close()
+        self._wire.close()
         self._ways.close()
 
     def __enter__(self) -> Self:
@@ -204,8 +213,8 @@ class Client:
 
     def _pages(self, saga: str, after: int) -> Iterator[Record]:
         while True:
-            query = {"after": after, "limit": PAGE_EVENTS}
-            page = self._ask("GET", f"/v1/sagas/{saga}/events", params=query).json()
+            query = [("after", str(after)), ("limit", str(PAGE_EVENTS))]
+            page = self._ask("GET", (*SAGAS, saga, "events"), query=query).json()
             yield from page["events"]
             after = page["next_after"]
             if len(page["events"]) < PAGE_EVENTS:
@@ -222,9 +231,9 @@ class Client:
                         return self._end(body["reason"])
                     after, cuts = body["seq"], 0
                     yield body
-            except httpx.TransportError as error:
+            except TROUBLES as error:
                 cuts += 1
-                if isinstance(error, httpx.ConnectError) or cuts > CUTS_MAX:
+                if isinstance(error, NOBODY) or cuts > CUTS_MAX:
                     raise self._nobody(error) from error
 
     def _end(self, reason: str) -> None:
@@ -232,40 +241,33 @@ class Client:
             raise Stopping(GOING)
 
     def _messages(self, saga: str, after: int, *, follow: bool) -> Iterator[sse.Message]:
-        query = {"follow": "true" if follow else "false"}
-        headers = {"Accept": sse.MEDIA_TYPE, "Last-Event-ID": str(after)}
-        with self._http.stream("GET", f"/v1/sagas/{saga}/events", params=query, headers=headers) as answer:
-            self._check(answer)
-            yield from sse.decode(answer.iter_lines())
+        query = [("follow", "true" if follow else "false")]
+        headers = {"Accept": sse.MEDIA_TYPE.encode(), "Last-Event-ID": str(after).encode()}
+        with self._wire.asked("GET", (*SAGAS, saga, "events"), query=query, headers=headers) as answer:
+            if answer.status != HTTPStatus.OK:
+                _check(_read(answer))
+            yield from sse.decode(line.decode().rstrip("\r\n") for line in answer)
 
-    def _ask(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - passed on
-        try:
-            answer = self._http.request(method, path, **request)
-        except httpx.LocalProtocolError as error:
-            raise UsageError(f"this cannot be sent: {error}") from error
-        except httpx.TransportError as error:
-            raise self._nobody(error) from error
-        self._check(answer)
+    def _ask(
+        self,
+        method: str,
+        path: Sequence[str],
+        *,
+        query: Query = (),
+        headers: Mapping[str, bytes] | None = None,
+        json_body: Record | None = None,
+    ) -> Answer:
+        body = None if json_body is None else _encode(json_body)
+        answer = self._answer(method, path, query=query, headers=headers, body=body)
+        _check(answer)
         return answer
 
-    def _check(self, answer: httpx.Response) -> None:
-        if answer.is_success:
-            return
-        answer.read()
+    def _answer(self, method: str, path: Sequence[str], **request: Any) -> Answer:  # noqa: ANN401 - passed on
         try:
-            document = answer.json()
-        except ValueError:
-            document = {}
-        raise error_of(document, answer.status_code)
-
-    def _knock(self, way: Path) -> None:
-        """Connect once and hang up: httpx says less of a dead socket, and leaves one of its own open."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knocking:
-            try:
-                knocking.connect(str(way))
-            except OSError as error:
-                self._ways.close()
-                raise self._nobody(error) from error
+            with self._wire.asked(method, path, **request) as answer:
+                return _read(answer)
+        except TROUBLES as error:
+            raise self._nobody(error) from error
 
     def _nobody(self, error: Exception) -> LogUnavailable:
         why = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -273,9 +275,32 @@ class Client:
             f"no executor answers on {self._path} ({why}); start one with `sledsaga serve`, then look again"
         )
 
-    def _who(self, by: str | None) -> dict[bytes, bytes]:
+    def _who(self, by: str | None) -> dict[str, bytes]:
         name = by or self._by
-        return {} if name is None else {b"X-Sledsaga-By": name.encode()}
+        return {} if name is None else {"X-Sledsaga-By": name.encode()}
+
+
+def _read(answer: HTTPResponse) -> Answer:
+    return Answer(answer.status, answer.headers, answer.read())
+
+
+def _check(answer: Answer) -> None:
+    """Raise what the executor says went wrong."""
+    if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+        return
+    try:
+        document = answer.json()
+    except ValueError:
+        document = {}
+    raise error_of(document, answer.status)
+
+
+def _encode(body: Record) -> bytes:
+    """Return JSON; raises UsageError for what JSON does not have."""
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"this cannot be sent as JSON: {error}") from error
 
 
 def _plain(params: BaseModel | Mapping[str, Any] | None) -> dict[str, Any]:
