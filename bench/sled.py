@@ -4,6 +4,9 @@ All that the operation asks of its host (commands, and the files that it reads a
 first run. Bare is the same on an equal fresh sled, one after the other in the order in which they began,
 without a saga and without a log. Where the document is not at hand, one of the same shape stands in: ten
 disks, thirteen zones.
+
+A simulated command is work of this process, which one thread at a time can do. A real one is a process that
+is waited for; so both are measured once more with commands that take PROCESS_S longer.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ from sledsaga.store.open import open_store
 from tests.real.config import document, production
 
 OPERATION: Final = "apply-sled-config"
+PROCESS_S: Final = 0.005
+"""What a command takes at least where it is a process that asks a kernel."""
 
 
 class Asked(NamedTuple):
@@ -81,20 +86,20 @@ def prepare(place: Place) -> None:
     (place.shared / "asked.pickle").write_bytes(pickle.dumps(noting.asked))
 
 
-def applied(place: Place) -> dict[str, float]:
+def applied(place: Place, latency_s: float = 0.0) -> dict[str, float]:
     """Apply the document as a saga."""
     shutil.copytree(place.shared / "blank", place.own / "sled")
-    with SimHost(place.own / "sled") as host:
+    with SimHost(place.own / "sled", latency_s=latency_s) as host:
         seconds = _apply(place, host)
         return {"s": seconds, "commands s": host.spent_s}
 
 
-def bare(place: Place) -> dict[str, float]:
+def bare(place: Place, latency_s: float = 0.0) -> dict[str, float]:
     """Ask the same of an equal sled, one after the other."""
     shutil.copytree(place.shared / "blank", place.own / "sled")
     asked: list[Asked] = pickle.loads((place.shared / "asked.pickle").read_bytes())  # noqa: S301 - a file of ours
     commands_s = 0.0
-    with SimHost(place.own / "sled") as host:
+    with SimHost(place.own / "sled", latency_s=latency_s) as host:
         began = time.perf_counter()
         for method, arguments, named in asked:
             start = time.perf_counter()
@@ -126,10 +131,16 @@ def _sleds(host: Host) -> SledFactory:
 CASES: Final = (
     Case(
         "sled",
-        (Side("applied", "bench.sled:applied"), Side("bare", "bench.sled:bare")),
+        (
+            Side("applied", "bench.sled:applied"),
+            Side("bare", "bench.sled:bare"),
+            Side("late", "bench.sled:applied", {"latency_s": PROCESS_S}),
+            Side("bare late", "bench.sled:bare", {"latency_s": PROCESS_S}),
+        ),
         (
             Row(f"{OPERATION}; its host's work one by one", "applied.s", "bare.s", at_most(1.0), "s", 2),
             Row("the same; its commands alone, without files", "applied.s", "bare.commands s", None, "s", 2),
+            Row("both; each command takes 5 ms more", "late.s", "bare late.s", None, "s", 2),
             Row("what it asks of its host; commands of it", "bare.asked", "bare.commands", None),
         ),
         prepare=Side("sled", "bench.sled:prepare"),

@@ -55,7 +55,7 @@ class Wire:
         body: bytes | None = None,
     ) -> Iterator[HTTPResponse]:
         """Send a request and give its answer, to be read as it comes. Raises UsageError, and TROUBLES."""
-        request = encode(method, path, query, headers or {}, body)
+        request = encode(method, path, query=query, headers=headers, body=body)
         connection = self._lend()
         try:
             with suppress(BrokenPipeError, ConnectionResetError):  # it may have said why before it hung up
@@ -104,7 +104,12 @@ class Wire:
 
 
 def encode(
-    method: str, path: Sequence[str], query: Query, headers: Mapping[str, bytes], body: bytes | None
+    method: str,
+    path: Sequence[str],
+    *,
+    query: Query = (),
+    headers: Mapping[str, bytes] | None = None,
+    body: bytes | None = None,
 ) -> bytes:
     """Return a request as bytes; raises UsageError for what HTTP cannot carry."""
     try:
@@ -113,7 +118,7 @@ def encode(
     except UnicodeEncodeError as error:
         raise UsageError(f"{error.object!r} cannot be sent: it is not valid text") from error
     lines = [f"{method} {target} HTTP/1.1".encode(), b"Host: sledsaga"]
-    for name, value in headers.items():
+    for name, value in (headers or {}).items():
         if CONTROL.search(value):
             raise UsageError(
                 f"{value.decode(errors='replace')!r} cannot be sent: a header is one line of text"

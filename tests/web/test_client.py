@@ -80,6 +80,13 @@ def test_a_key_with_a_line_break_is_refused(client: Client) -> None:
         client.submit("greet", key="a\nb")
 
 
+@pytest.mark.parametrize("name", [float("nan"), "\udc80", object()])
+def test_params_that_are_no_json_are_refused(client: Client, name: object) -> None:
+    """What JSON cannot hold is a usage error before anything is sent."""
+    with pytest.raises(UsageError, match="JSON"):
+        client.submit("greet", {"name": name})
+
+
 def test_errors_are_those_of_the_engine(client: Client) -> None:
     """Each refusal is raised as the class that the engine raises, with its words."""
     client.submit("greet", key="taken")
