@@ -114,10 +114,8 @@ def own_engine(desk: Desk, *, drive: bool = True) -> Iterator[Engine]:
     Who only records (`drive=False`) has the lock for so short a time that others rather wait for it.
     """
     from sledsaga import wiring
-    from sledsaga.engine.collector import collect_rarely
     from sledsaga.web.serve import Server
 
-    collect_rarely()
     path = wiring.log_path(desk.settings)
     with ExitStack() as stack:
         engine = stack.enter_context(wiring.open_engine(desk.settings, drive=drive))

@@ -7,14 +7,14 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from sledsaga.engine.collector import collect_rarely
+
 INTERRUPTED = 130  # as in `codes`, which is not loaded yet
-SELDOM = 50_000
-"""After so many new objects Python looks for cycles: each look while the program loads finds none."""
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and end the process with the code of what happened."""
-    gc.set_threshold(SELDOM)
+    collect_rarely()
     try:
         from sledsaga.cli.line import run_to_end
 

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sledsaga.cli.desk import Desk
-from sledsaga.cli.draw import details, failure_lines, labelled, stuck_lines, table, tree
-from sledsaga.cli.draw import details, stuck_lines, tree
+from sledsaga.cli.draw import details, failure_lines, stuck_lines, tree
 from sledsaga.cli.tables import Table, labelled
 from sledsaga.cli.words import SHORT_ID, STATES, clean, moment, shorten
 
