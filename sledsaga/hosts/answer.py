@@ -28,9 +28,9 @@ def looks(*argv: str) -> HostCommand:
     return HostCommand(argv, mutates=False)
 
 
-def changes(*argv: str) -> HostCommand:
+def changes(*argv: str, stdin: bytes | None = None) -> HostCommand:
     """Build a command that changes the machine."""
-    return HostCommand(argv, mutates=True)
+    return HostCommand(argv, mutates=True, stdin=stdin)
 
 
 def failed(done: Completed) -> CommandFailed | HostUnreachable:

@@ -58,10 +58,11 @@ def stat(real: Path) -> FileStat | None:
         found = real.lstat()
     except ABSENT:
         return None
+    is_link = modes.S_ISLNK(found.st_mode)
     with contextlib.suppress(OSError):
         found = real.stat()
     kind = KINDS.get(modes.S_IFMT(found.st_mode), "other")
-    return FileStat(kind, found.st_size, modes.S_IMODE(found.st_mode))
+    return FileStat(kind, found.st_size, modes.S_IMODE(found.st_mode), is_link)
 
 
 def names(real: Path) -> tuple[str, ...]:

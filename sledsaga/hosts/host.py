@@ -49,11 +49,15 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
-    """What is at a path: `kind` is `file`, `dir` or `other`; `size` in bytes; `mode` as in chmod."""
+    """What is at a path: `kind` is `file`, `dir` or `other`; `size` in bytes; `mode` as in chmod.
+
+    All three are of what a link leads to; `is_link` says that there is a link.
+    """
 
     kind: str
     size: int
     mode: int
+    is_link: bool = False
 
 
 class Host(Protocol):

@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sledsaga.errors import NotFound, Transient, Unparsable
+from sledsaga.errors import CommandFailed, ForeignObject, NotFound, Transient, Unparsable
+from sledsaga.hosts.disks import Disks
 from sledsaga.hosts.host import Host
 from sledsaga.hosts.names import DiskIdentity
 
@@ -170,3 +171,29 @@ class Keys:
         """Erase every key file, as is done after a crash: no key may outlive its use."""
         for path in self.left():
             self.host.erase_file(path)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolKeys:
+    """The keys that may open the encryption root of a pool, whose disk is found by its label."""
+
+    keys: Keys
+    disks: Disks
+
+    def of(self, pool: str, recorded: int | None) -> Iterator[bytes]:
+        """Yield the key of the epoch that is recorded; without a record each, from the latest down.
+
+        Raises ForeignObject when no disk carries the pool, NotFound, Transient, Unparsable (the secrets).
+        """
+        disk = next((disk for disk in self.disks.list() if self._carries(disk.path, pool)), None)
+        if disk is None:
+            raise ForeignObject(f"no disk of this sled is seen to carry {pool}")
+        for epoch in trial_epochs(recorded, self.keys.epochs()):
+            yield self.keys.key(disk.identity, epoch=epoch)
+
+    def _carries(self, path: str, pool: str) -> bool:
+        """Say whether a disk carries a pool; one that cannot be read, or carries something else, does not."""
+        try:
+            return self.disks.identify(path) == pool
+        except (CommandFailed, ForeignObject):
+            return False

@@ -12,7 +12,7 @@ from sledsaga.hosts.answer import Monotonic, Pause
 from sledsaga.hosts.disks import Disks
 from sledsaga.hosts.host import Host
 from sledsaga.hosts.illumos.platform import ILLUMOS
-from sledsaga.hosts.keys import Keys, SecretFile, SecretSource
+from sledsaga.hosts.keys import Keys, PoolKeys, SecretFile, SecretSource
 from sledsaga.hosts.ledgers import Ledgers, Place
 from sledsaga.hosts.link import Links
 from sledsaga.hosts.places import Places
@@ -54,7 +54,8 @@ class Sled:
     @property
     def datasets(self) -> Datasets:
         """The datasets."""
-        return Datasets(self.host, self.saga, self.pause, self.platform.abilities)
+        keys = PoolKeys(self.keys, self.disks).of
+        return Datasets(self.host, self.saga, self.pause, self.platform.abilities, keys)
 
     @property
     def zones(self) -> Zones:

@@ -7,6 +7,8 @@ Rules
 - Undo (`remove`) takes away only what carries this saga's tag; `retire` is for going forward and takes any
   zone that some saga made. A zone without a tag is never touched.
 - Every call may be repeated.
+- What changes the root of a zone has its dataset mounted first: after a reboot its folder is there, but
+  empty, and what is done to that says nothing of the root.
 """
 
 from __future__ import annotations
@@ -158,6 +160,14 @@ def as_configured(seen: Zone | None, name: str, fingerprint: str) -> Zone:
         have = "not there" if seen is None else "another configuration"
         raise ForeignObject(f"zone {name} is {have}, expected the one that this saga configures")
     return seen
+
+
+class ZoneRoots(Protocol):
+    """What zones ask of the driver of datasets, on every kind of sled."""
+
+    def mount_at(self, place: str) -> None:
+        """Have the dataset of a zonepath mounted when a reboot has unmounted it; none there is fine."""
+        ...
 
 
 class Zones(Protocol):

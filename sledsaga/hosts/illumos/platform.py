@@ -13,8 +13,8 @@ from sledsaga.hosts.zfs.abilities import ILLUMOS_ZFS
 from sledsaga.hosts.zfs.datasets import Datasets
 
 
-def _zones(host: Host, saga: str, _datasets: Datasets) -> IllumosZones:
-    return IllumosZones(host, saga)
+def _zones(host: Host, saga: str, datasets: Datasets) -> IllumosZones:
+    return IllumosZones(host, saga, datasets)
 
 
 def _links(host: Host, saga: str, pause: Pause) -> DladmLinks:

@@ -15,6 +15,7 @@ from sledsaga.hosts.zone import (
     ListedZone,
     Profile,
     Zone,
+    ZoneRoots,
     ZoneSpec,
     ZoneState,
     as_configured,
@@ -45,6 +46,7 @@ class IllumosZones:
 
     host: Host
     saga: str
+    roots: ZoneRoots
 
     def fingerprint(self, spec: ZoneSpec) -> str:
         """Return the sha256, in hex, of all that makes this zone what it is."""
@@ -88,15 +90,17 @@ class IllumosZones:
     def install(self, spec: ZoneSpec) -> bool:
         """Install a zone that `configure` made; False when it was. A half-made root is made anew."""
         seen = self._configured(spec)
+        if seen.state not in ("configured", "incomplete"):
+            return False
+        self.roots.mount_at(spec.path)
         if seen.state == "incomplete":
             require(self.host, zoneadm.uninstall_zone(spec.name))
-        elif seen.state != "configured":
-            return False
         require(self.host, zoneadm.install_zone(spec))
         return True
 
     def write_profile(self, zonepath: str, profile: Profile) -> str:
         """Write the profile of a zone that is installed and not yet booted; return its path."""
+        self.roots.mount_at(zonepath)
         path, data = posixpath.join(zonepath, SITE), render_profile(profile)
         if self.host.read_file(path) != data:
             self.host.make_dir(posixpath.dirname(path))
@@ -105,6 +109,7 @@ class IllumosZones:
 
     def remove_profile(self, zonepath: str) -> None:
         """Remove the profile of a zone that does not run; nothing there is fine."""
+        self.roots.mount_at(zonepath)
         self.host.remove_file(posixpath.join(zonepath, SITE))
 
     def boot(self, spec: ZoneSpec) -> bool:
@@ -114,11 +119,15 @@ class IllumosZones:
             return False
         if seen.state not in ("installed", "ready"):
             raise Transient(f"zone {spec.name} is {seen.state}, expected installed; it cannot boot yet")
+        self.roots.mount_at(spec.path)
         require(self.host, zoneadm.boot_zone(spec.name))
         return True
 
     def reboot(self, name: str) -> None:
         """Boot a zone that was installed and halted, as it is. Raises CommandFailed."""
+        seen = self.observe(name)
+        if seen is not None:
+            self.roots.mount_at(seen.path)
         require(self.host, zoneadm.boot_zone(name))
 
     def ensure(self, spec: ZoneSpec) -> bool:
@@ -178,6 +187,8 @@ class IllumosZones:
         acts = REMOVAL[seen.state]
         if acts is None:
             raise Transient(f"zone {seen.name} is {seen.state}; it can be taken away when that is over")
+        if _UNINSTALL in acts:
+            self.roots.mount_at(seen.path)
         for act in acts:
             if act is not but:
                 attempt(self.host, act(seen.name), NO_SUCH_ZONE)

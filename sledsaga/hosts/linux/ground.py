@@ -25,13 +25,13 @@ from sledsaga.hosts.linux.profiles import parse_profile
 from sledsaga.hosts.linux.records import Records, ZoneDocument
 from sledsaga.hosts.linux.roots import CONFIG, PROFILE, Roots
 from sledsaga.hosts.zfs.mounts import DEAD, Mounts
-from sledsaga.hosts.zone import STORE, Profile, ZoneSpec
+from sledsaga.hosts.zone import STORE, Profile, ZoneRoots, ZoneSpec
 
 LIVING: Final = ("creating", "created", "running", "paused")
 
 
-class ZoneDatasets(Protocol):
-    """What zones ask of the driver of datasets."""
+class ZoneDatasets(ZoneRoots, Protocol):
+    """What zones of Linux ask of the driver of datasets."""
 
     @property
     def pause(self) -> Pause:
@@ -117,9 +117,10 @@ class ZoneGround:
     def _write_bundle(self, spec: ZoneSpec, data: bytes) -> None:
         self.host.write_file(f"{spec.path}/{CONFIG}", data)
 
-    def heal_root(self, zonepath: str) -> None:
-        """Have a zone's root mounted anew when what served its mount has gone."""
+    def mount_root(self, zonepath: str) -> None:
+        """Have a zone's root mounted, when a reboot unmounted it or what served its mount has gone."""
         self.datasets.mounts.heal(f"{zonepath}/{bundle.ROOT}")
+        self.datasets.mount_at(zonepath)
 
     def give_back(self, spec: ZoneSpec) -> None:
         """Take network and data back from a zone of which nothing runs; what was not given is fine."""

@@ -49,6 +49,8 @@ UP_AS: Final[Mapping[Status, ZoneState]] = {
     "paused": "shutting_down",
 }
 """What a zone is by its container; in any other status it does not run, and is what its root is."""
+ROOTLESS: Final = ("configured", "incomplete")
+"""What a zone seems to be while the dataset of its root is not mounted; it may be more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +109,9 @@ class OciZones:
 
     def install(self, spec: ZoneSpec) -> bool:
         """Install a zone that `configure` made; False when it was. A half-made root is made anew."""
-        seen = self._configured(spec)
-        state: ZoneState = seen.state
-        if state == "incomplete":
-            self._ground.heal_root(spec.path)
+        state: ZoneState = self._configured(spec).state
+        if state in ROOTLESS:
+            self._ground.mount_root(spec.path)
             state = self._roots.state(spec.path, records.fingerprint(spec))
         if state == "incomplete":
             self._roots.uninstall(spec.path)
@@ -121,6 +122,7 @@ class OciZones:
 
     def write_profile(self, zonepath: str, profile: Profile) -> str:
         """Write the profile of a zone that is installed and not yet booted; return its path."""
+        self._ground.mount_root(zonepath)
         path, data = f"{zonepath}/{PROFILE}", render_profile(profile)
         if self.host.read_file(path) != data:
             self.host.write_file(path, data)
@@ -128,6 +130,7 @@ class OciZones:
 
     def remove_profile(self, zonepath: str) -> None:
         """Remove the profile of a zone that does not run; nothing there is fine."""
+        self._ground.mount_root(zonepath)
         self.host.remove_file(f"{zonepath}/{PROFILE}")
 
     def boot(self, spec: ZoneSpec) -> bool:
@@ -137,8 +140,10 @@ class OciZones:
             return False
         if seen.state == "down":
             self._halt(seen)
-            self._ground.heal_root(spec.path)
-        elif seen.state not in ("installed", "ready"):
+        if seen.state in ("down", *ROOTLESS):
+            self._ground.mount_root(spec.path)
+            seen = self._configured(spec)
+        if seen.state not in ("installed", "ready"):
             raise Transient(f"zone {spec.name} is {seen.state}, expected installed; it cannot boot yet")
         self._boot(spec.name, is_created=seen.state == "ready")
         return True
@@ -146,8 +151,8 @@ class OciZones:
     def reboot(self, name: str) -> None:
         """Boot a zone that was installed and halted, as it is. Raises HostError."""
         seen = self.observe(name)
-        if seen is not None and seen.state == "incomplete":
-            self._ground.heal_root(seen.path)
+        if seen is not None and seen.state in ROOTLESS:
+            self._ground.mount_root(seen.path)
             seen = self.observe(name)
         if seen is None or seen.state not in ("installed", "ready"):
             state = "not there" if seen is None else seen.state
@@ -245,7 +250,7 @@ class OciZones:
 
     def _uproot(self, seen: Zone) -> None:
         self._halt(seen)
-        self._ground.heal_root(seen.path)
+        self._ground.mount_root(seen.path)
         self._roots.uninstall(seen.path)
 
     def _stop_of(self, seen: Zone) -> Stop:

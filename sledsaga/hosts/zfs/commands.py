@@ -105,6 +105,11 @@ def load_key(name: str) -> HostCommand:
     return changes("zfs", "load-key", zfs_name(name))
 
 
+def give_key(name: str, key: bytes) -> HostCommand:
+    """Load the key of an encryption root from the command's input; it is in no file."""
+    return changes("zfs", "load-key", "-L", "prompt", zfs_name(name), stdin=key)
+
+
 def try_key(name: str) -> HostCommand:
     """Ask whether the key in the key file is the one of an encryption root; nothing is loaded."""
     return looks("zfs", "load-key", "-n", zfs_name(name))

@@ -3,7 +3,14 @@
 Rules
 - Each call looks first, and runs nothing when all is as wanted.
 - A dataset with another id, another place or another encryption is never changed: ForeignObject.
-- Only what carries this saga's tag is destroyed, never recursively, never what holds anything.
+- Only what carries this saga's tag is destroyed, never recursively, never what holds anything. What is not
+  mounted is mounted for a look, and unmounted again; what cannot be looked into is kept. Empty folders are no
+  files: the mountpoint of a child that is gone stays in its parent when that was not mounted then.
+- A dataset that is delegated to a zone of illumos can only be weighed: mounted out here, its zone's settings
+  would take effect here.
+- Nothing is made or mounted below the empty mountpoint of what is not mounted. Undo and the roots of zones
+  have those above mounted first, keys loaded, as before the reboot that ended it; they stay so, as others
+  may stand on them by then.
 - A create that failed may have been done: what is there then, with this saga's tag, was made by it.
 - ZFS makes a dataset first and sets its properties then, so a crash may leave one that has none. Where it is
   known that nothing was there before this saga, such a one is this saga's: it is taken away and made anew.
@@ -12,10 +19,18 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import posixpath
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sledsaga.errors import CommandFailed, ForeignObject
+from sledsaga.errors import (
+    CommandFailed,
+    ForeignObject,
+    HostError,
+    NotFound,
+    Transient,
+    Unparsable,
+)
 from sledsaga.hosts.answer import Pause, attempt, failed, lookup, require, says
 from sledsaga.hosts.host import Completed, Host
 from sledsaga.hosts.zfs import commands, parse
@@ -28,6 +43,7 @@ from sledsaga.hosts.zfs.spec import (
     DatasetSpec,
     Settings,
     differing_settings,
+    encryption_root,
     fitted,
     one_by_one,
     present_settings,
@@ -41,8 +57,12 @@ NOT_MOUNTED = ("not currently mounted",)
 KEY_LOADED = ("Key already loaded",)
 KEY_UNLOADED = ("Key already unloaded",)
 WRONG_KEY = ("Incorrect key provided",)
+NOWHERE = ("none", "legacy")
+"""Mountpoints that are no place."""
 SET_BY_ENCRYPTION = frozenset({"keylocation"})
 """What ZFS sets together with making an encrypted dataset, before all else."""
+KeysOf = Callable[[str, int | None], Iterator[bytes]]
+"""Yields the keys that may open the encryption root of a pool, by the epoch that is recorded on it."""
 NAMES_A_COMMAND = 100
 """Datasets that one `zfs get` is asked for, so that argv stays far below its limit."""
 
@@ -62,12 +82,13 @@ class Ensured:
 
 @dataclass(frozen=True, slots=True)
 class Datasets:
-    """The datasets of one sled, as one saga sees them."""
+    """The datasets of one sled, as one saga sees them; without `keys` what is locked stays locked."""
 
     host: Host
     saga: str
     pause: Pause
     abilities: Abilities = ILLUMOS_ZFS
+    keys: KeysOf | None = None
 
     def observe(self, name: str) -> Dataset | None:
         """Return a dataset, or None when it is not there. Raises CommandFailed, Unparsable."""
@@ -150,6 +171,22 @@ class Datasets:
             return False
         self._mount(seen)
         return True
+
+    def mount_at(self, place: str) -> None:
+        """Have the dataset whose place this is mounted, when a reboot has unmounted it; none is fine.
+
+        Raises ForeignObject when several belong there, or when its key is not to be had.
+        """
+        there = [each for each in self.mounts.places() if each.mountpoint == place]
+        if any(each.is_mounted for each in there):
+            return
+        found = self.observe_all([each.name for each in there]) if there else {}
+        missing = [seen for seen in found.values() if seen.canmount == "on" and not seen.is_zoned]
+        if len(missing) > 1:
+            names = " and ".join(seen.name for seen in missing)
+            raise ForeignObject(f"{names} belong at {place}, and none is mounted there; mount the right one")
+        for seen in missing:
+            self._open(seen)
 
     def unmount(self, name: str) -> bool:
         """Unmount a dataset; False when it was not mounted, or is gone. Raises Transient while it is used."""
@@ -297,14 +334,14 @@ class Datasets:
                 f"{seen.name} has {len(below)} below it ({below[0]}); it was kept with all of them"
             )
         is_bindable = seen.is_zoned and self.abilities.delegation == "bind"
+        is_delegated = seen.is_zoned and not is_bindable
         if seen.referenced > EMPTY_BYTES and not is_bindable:
             raise ForeignObject(
                 f"{seen.name} holds {seen.referenced} bytes, an empty one at most {EMPTY_BYTES}; it was kept"
             )
-        held = self._in_zone(seen) if is_bindable else ()
-        held = self.host.list_dir(seen.mountpoint) if seen.is_mounted else held
-        if held:
-            raise ForeignObject(f"{seen.name} holds files ({held[0]}) at {seen.mountpoint}; it was kept")
+        held = None if is_delegated else self._held(seen)
+        if held is not None:
+            raise ForeignObject(f"{seen.name} holds files ({held}) at {seen.mountpoint}; it was kept")
 
     @property
     def mounts(self) -> Mounts:
@@ -317,14 +354,78 @@ class Datasets:
             return seen
         return replace(seen, is_mounted=False, is_bound=False, is_dead=True)
 
-    def _in_zone(self, seen: Dataset) -> tuple[str, ...]:
-        """Return what is at the top of a zone's dataset; it is mounted for the look, when it was not."""
-        if seen.is_bound:
-            return self.host.list_dir(seen.mountpoint)
+    def _held(self, seen: Dataset) -> str | None:
+        """Name a file that a dataset holds; it is mounted for the look, when it was not."""
+        if seen.is_mounted or seen.is_bound:
+            return self._file_in(seen.mountpoint)
+        if seen.type != "filesystem" or seen.canmount == "off" or seen.mountpoint in NOWHERE:
+            raise ForeignObject(
+                f"{seen.name} is a {seen.type} that cannot be mounted (canmount {seen.canmount}, mountpoint "
+                f"{seen.mountpoint}), so what it holds cannot be seen; it was kept: destroy it if it may go"
+            )
         try:
-            return self.host.list_dir(self.mount_for_zone(seen.name))
+            self._open(seen)
+            return self._file_in(seen.mountpoint)
         finally:
+            self.unmount(seen.name)
             self.unmount_from_zone(seen.name)
+
+    def _file_in(self, folder: str) -> str | None:
+        """Name the first thing in a folder, or below it, that is no folder; no link is followed."""
+        for name in self.host.list_dir(folder):
+            path = posixpath.join(folder, name)
+            found = self.host.stat(path)
+            if found is None or found.kind != "dir" or found.is_link:
+                return name
+            inner = self._file_in(path)
+            if inner is not None:
+                return f"{name}/{inner}"
+        return None
+
+    def _open(self, seen: Dataset) -> None:
+        """Mount a dataset that a reboot has unmounted: its key loaded, and those above it mounted, first."""
+        self.mounts.heal(seen.mountpoint)
+        above = self._missing_above(seen.name, seen.mountpoint, self.mounts.places())
+        if any(each.is_key_loaded is False for each in (*above, seen)):
+            self._unlock(seen.name)
+        for each in above:
+            attempt(self.host, commands.mount_dataset(each.name), ALREADY_MOUNTED)
+        self._mount(self._present(seen.name))
+
+    def _missing_above(self, name: str, mountpoint: str, places: Sequence[parse.Place]) -> list[Dataset]:
+        """Return those above a dataset that should be mounted on the way to its place and are not."""
+        names = [
+            each.name
+            for each in places
+            if not each.is_mounted
+            and name.startswith(f"{each.name}/")
+            and mountpoint.startswith(f"{each.mountpoint.rstrip('/')}/")
+        ]
+        found = self.observe_all(sorted(names)) if names else {}
+        return [each for each in found.values() if each.canmount == "on" and not each.is_zoned]
+
+    def _unlock(self, name: str) -> None:
+        """Load the key of a dataset's encryption root, which goes into no file. Raises ForeignObject."""
+        root = self._present(encryption_root(name))
+        try:
+            for key in self._keys_of(root):
+                done = self.host.run(commands.give_key(root.name, key))
+                if done.code == 0 or says(done, KEY_LOADED):
+                    return
+                if not says(done, WRONG_KEY):
+                    raise failed(done)
+            why = "no key fits it"
+        except (ForeignObject, NotFound, Transient, Unparsable) as error:
+            why = str(error)
+        raise ForeignObject(
+            f"{root.name} is locked, so what {name} holds cannot be seen, and it was kept ({why}); "
+            f"load the key of {root.name}, then try again"
+        )
+
+    def _keys_of(self, root: Dataset) -> Iterator[bytes]:
+        if self.keys is None:
+            raise NotFound("no keys are at hand")
+        return self.keys(root.name.partition("/")[0], root.epoch)
 
     def _made(self, name: str, done: Completed) -> Dataset:
         """Return a dataset after its create; a create that said no counts when it left one of this saga's."""
@@ -347,9 +448,16 @@ class Datasets:
 
     def _prepare(self, mountpoint: str, name: str) -> None:
         self.mounts.heal(mountpoint)
-        other = self.mounts.all().get(mountpoint)
+        places = self.mounts.places()
+        other = next(
+            (each.name for each in places if each.is_mounted and each.mountpoint == mountpoint), None
+        )
         if other is not None:
             raise ForeignObject(f"{other} is mounted at {mountpoint}, where {name} belongs; unmount it first")
+        for above in self._missing_above(name, mountpoint, places):
+            raise HostError(
+                f"{above.name} is not mounted, and {name} belongs below it, at {mountpoint}; mount it first"
+            )
         Mountpoints(self.host, self.saga, self.abilities).prepare(mountpoint, dataset=name)
 
     def _set(self, name: str, settings: Settings, seen: Dataset) -> None:

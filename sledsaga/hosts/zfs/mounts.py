@@ -38,6 +38,10 @@ class Mounts:
         """Return {mountpoint: the dataset mounted there}."""
         return parse.parse_mounts(require(self.host, commands.list_mounts()))
 
+    def places(self) -> tuple[parse.Place, ...]:
+        """Return where each dataset belongs, and whether it is mounted there."""
+        return parse.parse_places(require(self.host, commands.list_mounts()))
+
     def is_dead(self, path: str) -> bool:
         """Say whether what served a mount has gone. Raises HostError when it cannot be told."""
         if not self.zfs.is_linux:

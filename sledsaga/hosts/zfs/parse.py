@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from uuid import UUID
 
 from sledsaga.errors import Unparsable
@@ -122,8 +123,17 @@ def parse_below(text: str, name: str) -> tuple[str, ...]:
     return tuple(sorted(line for line in text.splitlines() if line and line != name))
 
 
-def parse_mounts(text: str) -> dict[str, str]:
-    """Read `zfs list` as {mountpoint: the dataset mounted there}. Raises Unparsable.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a dataset belongs, and whether it is mounted there."""
+
+    name: str
+    mountpoint: str
+    is_mounted: bool
+
+
+def parse_places(text: str) -> tuple[Place, ...]:
+    """Read `zfs list` as the place of each dataset. Raises Unparsable.
 
     Where a dataset with a legacy mountpoint is mounted, zfs does not say; it is left out.
     """
@@ -133,13 +143,15 @@ def parse_mounts(text: str) -> dict[str, str]:
             f"zfs list printed {text!r}; expected name, mountpoint and mounted by tab in each line"
         )
     try:
-        return {
-            mountpoint: name
-            for name, mountpoint, mounted in rows
-            if _is_mounted(mounted) and mountpoint != LEGACY
-        }
+        places = [Place(name, mountpoint, _is_mounted(mounted)) for name, mountpoint, mounted in rows]
     except ValueError as error:
         raise Unparsable(f"zfs list printed a line that cannot be: {error}; expected yes, no or -") from error
+    return tuple(place for place in places if place.mountpoint != LEGACY)
+
+
+def parse_mounts(text: str) -> dict[str, str]:
+    """Read `zfs list` as {mountpoint: the dataset mounted there}. Raises Unparsable."""
+    return {place.mountpoint: place.name for place in parse_places(text) if place.is_mounted}
 
 
 def parse_holders(text: str) -> tuple[int, ...]:

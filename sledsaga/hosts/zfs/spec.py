@@ -166,6 +166,11 @@ def zone_place(name: str) -> str | None:
     return f"{PoolName(dataset.pool).mountpoint}/{name.partition('/')[2]}" if dataset.kind.is_zoned else None
 
 
+def encryption_root(name: str) -> str:
+    """Name the dataset whose key opens another: one in each pool, above all that are encrypted."""
+    return "/".join(name.split("/")[:2])
+
+
 def wanted_settings(spec: DatasetSpec) -> Settings:
     """Return every adjustable property of the spec, for a dataset that is not yet there."""
     rows = (

@@ -28,6 +28,7 @@ ID = "10fec275-f937-40f7-9c25-616079ef3816"
 POOL = PoolName(f"oxp_{ID}")
 CRDB = DatasetName.of(POOL, DatasetKind("cockroachdb"))
 DEBUG = DatasetName.of(POOL, DatasetKind("debug"))
+KEY = b"k" * 32
 ZONE = ZoneName(f"oxz_cockroachdb_{ID}")
 VNIC, STUB = LinkName("oxControlService0"), LinkName("underlay_stub0")
 SPEC = ZoneSpec(
@@ -165,6 +166,7 @@ CHANGES = (
     row(f"zfs mount {DEBUG}", zfs.mount_dataset, DEBUG),
     row(f"zfs unmount {DEBUG}", zfs.unmount_dataset, DEBUG),
     row(f"zfs load-key {POOL}/crypt", zfs.load_key, CRYPT.name),
+    row(f"zfs load-key -L prompt {POOL}/crypt", zfs.give_key, CRYPT.name, KEY),
     row(f"zfs unload-key {POOL}/crypt", zfs.unload_key, CRYPT.name),
     row(f"zfs change-key -o oxide:epoch=4 {POOL}/crypt", zfs.change_key, CRYPT.name, epoch=4),
     row(f"zfs destroy {DEBUG}", zfs.destroy_dataset, DEBUG),
@@ -220,6 +222,9 @@ CHANGES = (
     row(f"svccfg -s {DNS} delprop config/x", services.delete_service_property, DNS, "config/x"),
 )
 """What changes the sled: a plan may not run it."""
+
+INPUT = {zfs.give_key: KEY}
+"""What a command reads from its input; it is in no word of it. Any other reads nothing."""
 
 NOT_ON_ILLUMOS = {
     zfs.forget_mount: "lets go of a mount whose server has gone, which only ZFS over FUSE has",

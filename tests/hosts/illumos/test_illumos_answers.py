@@ -225,11 +225,11 @@ def said(*answers: tuple[int, str, str]) -> Host:
 def test_a_zone_that_zoneadm_left_out_is_not_absent() -> None:
     """`zoneadm list` ends well without a zone that it could not tell of: that is no absence."""
     left_out = f"zoneadm: {ZONE}: could not get state: No such zone configured\n"
-    seen = IllumosZones(said((0, "0:global:running:/::ipkg:shared\n", left_out)), "s1")
+    seen = IllumosZones(said((0, "0:global:running:/::ipkg:shared\n", left_out)), "s1", cast("Any", None))
     with pytest.raises(Transient, match="could not tell of every zone"):
         seen.observe(ZONE)
     with pytest.raises(CommandFailed):
-        IllumosZones(said((1, "", "zoneadm: failed to get zone list")), "s1").list()
+        IllumosZones(said((1, "", "zoneadm: failed to get zone list")), "s1", cast("Any", None)).list()
 
 
 def test_a_zone_whose_services_are_not_up_yet_is_waited_for() -> None:
