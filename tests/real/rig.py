@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from sledsaga.hosts.step import StepHost
 from sledsaga.store.memory import MemoryStore
 from sledsaga.wiring import open_machine
 from tests.real import config
+from tests.real.conftest import run
 
 SIZE = "128M"
 KEPT = (
@@ -152,8 +155,8 @@ def driven(rig: Rig, params: dict[str, Any], operation: Operation) -> tuple[Saga
         return engine.wait(engine.submit(operation.name, params).id, SOON_S), changes
 
 
-def failing(operation: Operation, name: str) -> Operation:
-    """Return the operation with one step that fails."""
+def failing(operation: Operation, name: str, act: Callable[[], object] = bool) -> Operation:
+    """Return the operation with one step that does this, if anything, and fails."""
 
     def change(step: Step) -> Step:
         if step.name != name:
@@ -161,6 +164,7 @@ def failing(operation: Operation, name: str) -> Operation:
 
         @functools.wraps(step.do)
         def fail(**_inputs: Any) -> None:
+            act()
             raise CommandFailed("it fails because it shall")
 
         return replace(step, do=fail)
@@ -169,6 +173,29 @@ def failing(operation: Operation, name: str) -> Operation:
         return [change(step) for step in operation.steps(params)]  # type: ignore[operator, arg-type] # it is one
 
     return replace(operation, steps=steps)
+
+
+def reboot(pool: str, zone: str) -> None:
+    """Do to the room what a reboot does: no process of the zone, no link, nothing in /run, no mount."""
+    for pid in run("ip", "netns", "pids", zone).split():
+        os.kill(int(pid), signal.SIGKILL)
+    run("ip", "netns", "delete", zone)
+    for link in json.loads(run("ip", "-j", "link", "show")):
+        if link["ifname"] != "lo":
+            subprocess.run(("ip", "link", "delete", link["ifname"]), capture_output=True, check=False)
+    for folder in Path("/run/sledsaga").iterdir():
+        shutil.rmtree(folder)
+    unmount_pool(pool)
+
+
+def unmount_pool(pool: str) -> None:
+    """Have no dataset of a pool mounted, as after a reboot; what is busy for a moment is waited for."""
+    ends_at = time.monotonic() + SOON_S
+    for name in reversed(run("zfs", "list", "-rHo", "name", pool).split()):
+        while run("zfs", "get", "-Ho", "value", "mounted", name).strip() == "yes":
+            subprocess.run(("zfs", "unmount", name), capture_output=True, check=False)
+            assert time.monotonic() < ends_at, f"{name} stays mounted"
+            time.sleep(0.05)
 
 
 def why(view: SagaView) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 from collections.abc import Iterator
@@ -11,11 +12,21 @@ from typing import Any
 
 import pytest
 
+from sagas.format_u2 import OPERATION as FORMAT
 from sagas.provision_clickhouse import OPERATION as CLICKHOUSE
 from sagas.provision_crdb import OPERATION
 from sledsaga.check.room import Room
 from tests.real.conftest import file_disk, let_go, run
-from tests.real.rig import Rig, driven, failing, left_overs, wait_until_quiet, why
+from tests.real.rig import (
+    Rig,
+    driven,
+    failing,
+    left_overs,
+    reboot,
+    unmount_pool,
+    wait_until_quiet,
+    why,
+)
 from tests.tiers import skip_tier
 
 ZONE = "4f3c1e0a-7d7b-4c8e-9a55-0d2f6b1c9e31"
@@ -52,6 +63,40 @@ def test_data_outlive_an_undo(rig: Rig) -> None:
     seen = rig.seen()
     assert seen["zones"] == []
     assert DATA in {one["name"] for one in seen["datasets"]}
+
+
+def test_a_node_is_undone_after_a_reboot(rig: Rig) -> None:
+    """When the machine reboots before the last step, and that fails, nothing is left: no root, no dataset."""
+    before = rig.seen()
+    act = functools.partial(reboot, POOL, f"oxz_cockroachdb_{ZONE}")
+    view, _ = driven(rig, params(rig, image="responder"), failing(OPERATION, "record", act))
+    assert view.state == "undone", why(view)
+    assert rig.seen() == before
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+def test_a_formatted_disk_is_undone_after_a_reboot(rig: Rig, *, is_written: bool) -> None:
+    """What a reboot has unmounted is undone when it is empty; a file in it is kept, and a person is asked."""
+    before = rig.seen()
+    file = Path("/pool/ext", POOL.removeprefix("oxp_"), "crypt/debug/file")
+
+    def act() -> None:
+        if is_written:
+            file.write_bytes(b"kept")
+        unmount_pool(POOL)
+
+    wanted = {"disk": params(rig)["disk"], "pool_id": POOL.removeprefix("oxp_")}
+    view, _ = driven(rig, wanted, failing(FORMAT, "formatted", act))
+    if not is_written:
+        assert view.state == "undone", why(view)
+        assert rig.seen() == before
+        return
+    assert view.state == "stuck", why(view)
+    assert [step.path for step in view.steps if step.state == "undo_failed"] == ["debug"]
+    assert f"{POOL}/crypt/debug holds files (file)" in why(view)
+    assert run("zfs", "get", "-Ho", "value", "mounted", f"{POOL}/crypt/debug").strip() == "no"
+    run("zfs", "mount", f"{POOL}/crypt/debug")
+    assert file.read_bytes() == b"kept"
 
 
 @pytest.mark.parametrize(

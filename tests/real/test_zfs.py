@@ -154,6 +154,36 @@ def test_data_is_kept_under_undo(pool: Ground) -> None:
         pool.datasets.destroy(spec.name)
 
 
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_what_is_not_mounted_is_looked_into(pool: Ground, tmp_path: Path, *, is_alone: bool) -> None:
+    """A file keeps a dataset that is not mounted, nor those above it; folders do not, but links do."""
+    inner = plain(pool, "plain/inner")
+    for spec in (plain(pool), inner):
+        pool.datasets.ensure(spec)
+
+    def closed() -> None:
+        for name in (inner.name, *(() if is_alone else (plain(pool).name, pool.name))):
+            run("zfs", "unmount", name)
+
+    left = Path(inner.mountpoint, "folder", "left")
+    left.parent.mkdir()
+    for is_link in (False, True):
+        if is_link:
+            left.symlink_to(tmp_path)
+        else:
+            left.touch()
+        closed()
+        with pytest.raises(ForeignObject, match=r"inner holds files \(folder/left\)"):
+            pool.datasets.destroy(inner.name)
+        assert got(inner.name, "mounted") == ["no"]
+        pool.datasets.mount(inner.name)
+        left.unlink()
+    closed()
+    assert pool.datasets.destroy(inner.name, mountpoint=inner.mountpoint)
+    assert pool.datasets.destroy(plain(pool).name, mountpoint=plain(pool).mountpoint)
+    assert pool.pools.destroy(pool.name)
+
+
 def test_a_quota_below_what_is_used_is_refused(pool: Ground) -> None:
     """A quota that the data exceeds is refused by ZFS, and the old one stays."""
     spec = plain(pool, quota=50 * MIB)
@@ -326,6 +356,19 @@ def test_a_daemon_that_hangs_is_told_in_time(pool: Ground) -> None:
     assert LocalHost().read_file(f"{spec.mountpoint}/file", timeout_s=60.0) == b"data"
     assert LocalHost().stat(f"{spec.mountpoint}/none", timeout_s=60.0) is None
     LocalHost().remove_file(f"{spec.mountpoint}/file")
+def test_a_dead_mount_is_looked_into(pool: Ground) -> None:
+    """What was written before the daemon died keeps its dataset, which is not mounted afterwards."""
+    pool.datasets.ensure(plain(pool))
+    file = Path(plain(pool).mountpoint, "file")
+    with file.open("w") as stream:
+        os.fsync(stream.fileno())
+    pool.daemon.restart()
+    with pytest.raises(ForeignObject, match=r"holds files \(file\)"):
+        pool.datasets.destroy(plain(pool).name)
+    assert got(plain(pool).name, "mounted") == ["no"]
+    pool.datasets.mount(plain(pool).name)
+    file.unlink()
+    assert pool.datasets.destroy(plain(pool).name)
 
 
 def test_a_dead_mount_can_be_unmounted(pool: Ground) -> None:

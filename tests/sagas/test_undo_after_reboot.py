@@ -17,7 +17,12 @@ Labs = Callable[[str], Any]
 POOL = "oxp_11111111-1111-4111-8111-111111111111"
 FOLDER = f"/pool/ext/{POOL[4:]}/crypt"
 LOOKING = Context("looking", "none", "none")
-LAST = {"format-u2": "formatted", "provision-crdb": "record", "ensure-datasets": "report"}
+LAST = {
+    "format-u2": "formatted",
+    "provision-crdb": "record",
+    "ensure-datasets": "report",
+    "apply-sled-config": "record",
+}
 """The last step of each operation, when all is there; it is the one that fails."""
 STUCK = {"format-u2": "debug", "ensure-datasets": f"dataset:{POOL}:crypt:local_storage"}
 
@@ -42,6 +47,9 @@ def failing(name: str, act: Callable[[], None], library: dict[str, Any]) -> Call
 
 def params_of(name: str, library: dict[str, Any]) -> dict[str, Any]:
     disk = {"disk": library["format"]["disk"]} if name == "provision-crdb" else {}
+    if name == "apply-sled-config":
+        document: dict[str, Any] = library["document"]()
+        return document
     kinds = {"format-u2": "format", "provision-crdb": "provision", "ensure-datasets": "ensure"}
     return library[kinds[name]] | disk
 
@@ -97,3 +105,25 @@ def test_what_stays_locked_is_asked_about(labs: Labs, library: dict[str, Any]) -
     assert f"load the key of {POOL}/crypt" in why(view)
     names = {one["name"] for one in lab.sim.describe()["datasets"]}
     assert {POOL, f"{POOL}/crypt", f"{POOL}/crypt/debug", f"{POOL}/crypt/zone"} <= names
+
+
+def test_a_zone_that_goes_after_a_reboot(labs: Labs, library: dict[str, Any]) -> None:
+    """A zone that the config no longer names is taken away from its root, which is not mounted any more."""
+    lab = labs("applied")
+    wanted = labs("applied")
+    assert wanted.run("apply-sled-config", library["document"](2)).state == "succeeded"
+
+    def late(call: Callable[[], Any]) -> Any:
+        lab.sim.reboot()
+        return call()
+
+    def change(step: Step) -> Step:
+        return step if step.name != "retire" else replace(step, do=library["wrapped"](step.do, late))
+
+    view = lab.run("apply-sled-config", library["document"](2), change=change)
+    assert view.state == "succeeded", why(view)
+    for each in (lab, wanted):
+        each.sim.reboot()
+    assert [one["name"] for one in lab.sim.describe()["datasets"]] == [
+        one["name"] for one in wanted.sim.describe()["datasets"]
+    ]
