@@ -356,13 +356,15 @@ class Datasets:
 
     def _held(self, seen: Dataset) -> str | None:
         """Name a file that a dataset holds; it is mounted for the look, when it was not."""
-        if seen.is_mounted or seen.is_bound:
-            return self._file_in(seen.mountpoint)
-        if seen.type != "filesystem" or seen.canmount == "off" or seen.mountpoint in NOWHERE:
+        is_mounted = seen.is_mounted or seen.is_bound
+        is_mountable = seen.type == "filesystem" and seen.canmount != "off"
+        if seen.mountpoint in NOWHERE or not (is_mounted or is_mountable):
             raise ForeignObject(
-                f"{seen.name} is a {seen.type} that cannot be mounted (canmount {seen.canmount}, mountpoint "
-                f"{seen.mountpoint}), so what it holds cannot be seen; it was kept: destroy it if it may go"
+                f"{seen.name} is a {seen.type} without a place (mountpoint {seen.mountpoint}, canmount "
+                f"{seen.canmount}), so what it holds cannot be seen; it was kept: destroy it, if it may go"
             )
+        if is_mounted:
+            return self._file_in(seen.mountpoint)
         try:
             self._open(seen)
             return self._file_in(seen.mountpoint)
@@ -405,7 +407,7 @@ class Datasets:
         return [each for each in found.values() if each.canmount == "on" and not each.is_zoned]
 
     def _unlock(self, name: str) -> None:
-        """Load the key of a dataset's encryption root, which goes into no file. Raises ForeignObject."""
+        """Load the key of a dataset's encryption root, from no file. Raises ForeignObject, Transient."""
         root = self._present(encryption_root(name))
         try:
             for key in self._keys_of(root):
@@ -414,13 +416,11 @@ class Datasets:
                     return
                 if not says(done, WRONG_KEY):
                     raise failed(done)
-            why = "no key fits it"
-        except (ForeignObject, NotFound, Transient, Unparsable) as error:
-            why = str(error)
-        raise ForeignObject(
-            f"{root.name} is locked, so what {name} holds cannot be seen, and it was kept ({why}); "
-            f"load the key of {root.name}, then try again"
-        )
+        except Transient as error:
+            raise Transient(_locked(root.name, name, error)) from error
+        except (ForeignObject, NotFound, Unparsable) as error:
+            raise ForeignObject(_locked(root.name, name, error)) from error
+        raise ForeignObject(_locked(root.name, name, "no key fits it"))
 
     def _keys_of(self, root: Dataset) -> Iterator[bytes]:
         if self.keys is None:
@@ -475,3 +475,11 @@ class Datasets:
                 f"{name} should be there, but zfs says that it does not exist; create it first"
             )
         return seen
+
+
+def _locked(root: str, name: str, why: object) -> str:
+    """Say that a dataset cannot be looked into, why, and what to do."""
+    return (
+        f"{root} is locked, so what {name} holds cannot be seen; it was kept ({why}): "
+        f"load the key of {root}, then try again"
+    )

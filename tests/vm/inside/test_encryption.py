@@ -10,7 +10,7 @@ import pytest
 
 from sagas.steps import datasets, encryption, pools
 from sagas.steps.pools import PoolWanted
-from sledsaga.errors import CommandFailed, HostError, NotFound
+from sledsaga.errors import CommandFailed, ForeignObject, HostError, NotFound
 from sledsaga.hosts.host import Completed, HostCommand
 from sledsaga.hosts.keys import KEY_DIR
 from sledsaga.hosts.local import LocalHost
@@ -180,3 +180,38 @@ def test_data_on_the_disk_cannot_be_read_without_the_key(crypt: Ground) -> None:
         for word in ("plaintext", "ciphertext")
     ]
     assert found == [0, 1]
+
+
+def test_what_is_locked_is_looked_into(crypt: Ground) -> None:
+    """Undo loads the key, from no file: what holds a file is kept, what holds none goes, up to the pool."""
+    sled, debug = crypt.sled(value(CRYPT, "sledsaga:saga")), f"{CRYPT}/debug"
+    lock()
+    with pytest.raises(ForeignObject, match=r"debug holds files \(data\)"):
+        sled.datasets.destroy(debug)
+    assert (value(debug, "mounted"), value(CRYPT, "mounted")) == ("no", "yes")
+    sled.datasets.mount(debug)
+    assert DATA.read_text() == "secret"
+    DATA.unlink()
+    lock()
+    for name in ("debug", "zone"):
+        assert sled.datasets.destroy(f"{CRYPT}/{name}", mountpoint=f"{POOL.mountpoint}/crypt/{name}")
+    lock()
+    assert sled.datasets.destroy(CRYPT, mountpoint=f"{POOL.mountpoint}/crypt")
+    assert sled.pools.destroy(POOL)
+    given = ("zfs", "load-key", "-L", "prompt", CRYPT)
+    assert [each for each in crypt.spy.said("zfs", "load-key") if len(each) > 3] == [given] * 3
+    assert key_files() == []
+
+
+def test_what_stays_locked_is_kept(crypt: Ground) -> None:
+    """With another secret, or none, the undo refuses and says what to do; nothing is destroyed."""
+    sled = crypt.sled(value(CRYPT, "sledsaga:saga"))
+    for secrets, reason in (
+        ({"epoch0": secret_of(7)}, "no key fits it"),
+        ({}, "there is no secret of epoch 0"),
+    ):
+        crypt.give_secrets(*((0,) if secrets else (3,)), **secrets)
+        lock()
+        with pytest.raises(ForeignObject, match=rf"is locked, .*{reason}.*: load the key of {CRYPT}"):
+            sled.datasets.destroy(f"{CRYPT}/debug")
+    assert (value(f"{CRYPT}/debug", "keystatus"), key_files()) == ("unavailable", [])

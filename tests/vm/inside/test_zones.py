@@ -10,10 +10,13 @@ from uuid import UUID
 import pytest
 
 from sledsaga.check.room import Room
+from sledsaga.errors import ForeignObject
 from sledsaga.hosts.host import Completed
 from sledsaga.hosts.linux.abilities import find_abilities
 from sledsaga.hosts.linux.machine import Runtime
+from sledsaga.hosts.linux.platform import linux
 from sledsaga.hosts.local import LocalHost
+from sledsaga.hosts.sled import Sled
 from sledsaga.hosts.zfs.spec import DatasetSpec
 from sledsaga.hosts.zone import ZoneSpec
 from tests.real.zone_ground import PORT, STUB, killed, standing
@@ -130,4 +133,23 @@ def test_a_zone_comes_back_after_a_reboot(ground: Ground, zones: Zones) -> None:
         zones.datasets.mount(f"{POOL}/crypt/zone/{spec.name}")
         booted(zones, spec)
         assert inside(zones, spec, "cat", "/data/file").stdout == "kept\n"
+    assert zones.left() == {}
+
+
+def test_a_zone_is_undone_after_a_reboot(zones: Zones) -> None:
+    """Locked and unmounted, the root of a zone is emptied and goes; its data hold a file, and are kept."""
+    spec = zones.stand(with_data(zones))
+    booted(zones, spec)
+    assert inside(zones, spec, "sh", "-c", "echo kept > /data/file; sync /data/file").code == 0
+    zones.zones.halt(spec.name)
+    lock()
+    sled = Sled(zones.host, zones.saga, platform=linux(zones.host, zones.machine))
+    assert sled.zones.remove(spec.name)
+    lock()
+    root = f"{POOL}/crypt/zone/{spec.name}"
+    assert sled.datasets.destroy(root, mountpoint=spec.path)
+    with pytest.raises(ForeignObject, match=r"holds files \(file\)"):
+        sled.datasets.destroy(zones.data)
+    assert value(zones.data, "mounted") == "no"
+    zones.links.delete_vnic(spec.links[0])
     assert zones.left() == {}
