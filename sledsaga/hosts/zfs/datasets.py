@@ -14,7 +14,7 @@ Rules
 - A create that failed may have been done: what is there then, with this saga's tag, was made by it.
 - ZFS makes a dataset first and sets its properties then, so a crash may leave one that has none. Where it is
   known that nothing was there before this saga, such a one is this saga's: it is taken away and made anew.
-- What a zone uses is mounted for it by `mount_for_zone` where nothing can be delegated, and by nobody else.
+- What a zone uses is mounted for it by `mount_for_zone` where nothing can be delegated; else for a look only.
 """
 
 from __future__ import annotations
