@@ -356,6 +356,8 @@ def test_a_daemon_that_hangs_is_told_in_time(pool: Ground) -> None:
     assert LocalHost().read_file(f"{spec.mountpoint}/file", timeout_s=60.0) == b"data"
     assert LocalHost().stat(f"{spec.mountpoint}/none", timeout_s=60.0) is None
     LocalHost().remove_file(f"{spec.mountpoint}/file")
+
+
 def test_a_dead_mount_is_looked_into(pool: Ground) -> None:
     """What was written before the daemon died keeps its dataset, which is not mounted afterwards."""
     pool.datasets.ensure(plain(pool))
