@@ -17,7 +17,7 @@ from bench.floor import BATCH, make_logs
 from bench.operations import STEPS, catalog, limits
 
 TRIALS: Final[dict[str, list[tuple[int, int]]]] = {
-    "threads": [(32, 4), (256, 4), (256, 16), (1024, 16)],
+    "threads": [(32, 16), (256, 16), (256, 256), (1024, 256)],
     "async": [(64, 1), (256, 1), (1024, 1)],
 }
 """How many sagas at once, and how many threads, to try."""

@@ -16,7 +16,7 @@ from sledsaga.engine.collector import collect_rarely
 from sledsaga.store.open import open_store
 
 CLIENTS: Final = 32
-"""threads that submit: each waits for the disk before it submits again"""
+"""threads that submit at once, each of which waits for the disk before it submits again"""
 
 
 @dataclass(slots=True)
@@ -63,28 +63,36 @@ class Kept:
 
 
 def keep_going(engine: Engine, operation: str, sagas: int, at_once: int) -> Kept:
-    """Keep so many sagas going, until so many have ended: whenever one ends, another is submitted."""
-    kept, free, numbers = Kept(), threading.Semaphore(at_once), iter(range(sagas))
+    """Keep so many sagas going, until so many have ended: for all that have ended, others are submitted."""
+    kept, free = Kept(), threading.Semaphore(at_once)
 
     def watch(saga: str, events: tuple[Recorded, ...]) -> None:
         if isinstance(events[-1].event, Ended):
             kept.ended[saga] = time.perf_counter()
             free.release()
 
-    def submit() -> None:
-        for _ in numbers:
-            free.acquire()
-            began = time.perf_counter()
-            kept.began[engine.submit(operation).id] = began
-
     unsubscribe = engine.subscribe(watch)
-    began = time.perf_counter()
-    in_threads(submit, min(at_once, CLIENTS))
+    began, left = time.perf_counter(), sagas
+    while left:
+        room = _wait_for_room(free, left)
+        submitted = time.perf_counter()
+        for view in engine.submit_many(operation, [None] * room):
+            kept.began[view.id] = submitted
+        left -= room
     for _ in range(at_once):
         free.acquire()
     kept.seconds = time.perf_counter() - began
     unsubscribe()
     return kept
+
+
+def _wait_for_room(free: threading.Semaphore, most: int) -> int:
+    """Wait until another saga may be submitted, and return how many may be by now."""
+    free.acquire()
+    room = 1
+    while room < most and free.acquire(blocking=False):
+        room += 1
+    return room
 
 
 def submit_all(engine: Engine, operation: str, sagas: int) -> None:

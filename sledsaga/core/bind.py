@@ -20,6 +20,7 @@ from sledsaga.core.dag import DagStep, FromParams, FromStep, FromSteps, Given, I
 from sledsaga.core.define import Operation, Step
 from sledsaga.core.events import Json
 from sledsaga.core.expand import ANY, FlatStep, expand, is_static, signature_of
+from sledsaga.core.memo import Unhashed
 from sledsaga.errors import InvalidParams, UnknownOperation
 
 
@@ -62,26 +63,13 @@ class Bound:
 def bind(operation: Operation, plan: Plan) -> Bound:
     """Bind a plan to its operation; raises UnknownOperation when the code does not fit the plan."""
     if is_static(operation):
-        return _bind_static(operation, plan.dag.fingerprint, _Dag(plan.dag.steps))
+        return _bind_static(operation, plan.dag.fingerprint, Unhashed(plan.dag.steps))
     return _bind(operation, plan.dag.steps, plan.params)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Dag:
-    """The steps, as an argument that a cache neither compares nor hashes by content."""
-
-    steps: tuple[DagStep, ...]
-
-    def __eq__(self, _other: object) -> bool:
-        return True
-
-    def __hash__(self) -> int:
-        return 0
-
-
 @lru_cache(maxsize=256)
-def _bind_static(operation: Operation, _fingerprint: str, dag: _Dag) -> Bound:
-    return _bind(operation, dag.steps, None)
+def _bind_static(operation: Operation, _fingerprint: str, steps: Unhashed[tuple[DagStep, ...]]) -> Bound:
+    return _bind(operation, steps.it, None)
 
 
 def _bind(operation: Operation, steps: tuple[DagStep, ...], params: Json) -> Bound:

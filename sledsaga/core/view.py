@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 from sledsaga.core import events as ev
 from sledsaga.core.commands import Verb, allowed, allowed_for
 from sledsaga.core.dag import Dag, Plan
+from sledsaga.core.machine import new_state
+from sledsaga.core.memo import Unhashed
 from sledsaga.core.state import State, Status, Times
 from sledsaga.errors import LogCorrupt
 
@@ -19,6 +22,8 @@ SagaState = Literal["waiting", "running", "unwinding", "paused", "stuck", "succe
 Direction = Literal["forward", "unwinding"]
 ENDED: frozenset[SagaState] = frozenset({"succeeded", "undone", "abandoned"})
 LATEST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
+KEPT_STEPS = 100
+"""A picture of more steps is drawn anew each time, as it would take too much room to keep."""
 LEAVES_NOTHING = frozenset({Status.PENDING, Status.UNDONE, Status.FAILED_CLEAN})
 
 
@@ -113,7 +118,7 @@ def view(saga: str, plan: Plan, state: State, *, key: str | None = None) -> Saga
         epoch=state.epoch,
         seq=state.seq,
         executor=state.executor,
-        steps=tuple(_step_view(state, dag, step) for step in range(len(dag.steps))),
+        steps=_step_views(state, dag),
         stuck=_stuck(state, dag),
         allowed=allowed(state),
         locks=tuple((lock.resource, lock.mode, state.locked) for lock in plan.locks)
@@ -187,6 +192,19 @@ def rfc3339(at: float | None) -> str | None:
     return (
         datetime.fromtimestamp(min(at, LATEST), UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     )
+
+
+def _step_views(state: State, dag: Dag) -> tuple[StepView, ...]:
+    if not state.times and len(dag.steps) <= KEPT_STEPS:
+        return _untouched(dag.fingerprint, Unhashed(dag))
+    return tuple(_step_view(state, dag, step) for step in range(len(dag.steps)))
+
+
+@lru_cache(maxsize=256)
+def _untouched(_fingerprint: str, dag: Unhashed[Dag]) -> tuple[StepView, ...]:
+    """Draw the steps of a saga that has just been submitted: those of one DAG look the same each time."""
+    state = new_state(dag.it)
+    return tuple(_step_view(state, dag.it, step) for step in range(len(dag.it.steps)))
 
 
 def _step_view(state: State, dag: Dag, index: int) -> StepView:

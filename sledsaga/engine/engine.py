@@ -12,9 +12,10 @@ import hashlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from itertools import repeat
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -44,13 +45,12 @@ from sledsaga.engine.messages import (
     Recovered,
     Stop,
     Submit,
-    Submitted,
     Wait,
 )
 from sledsaga.engine.perform import Hook, SledFactory
 from sledsaga.engine.preview import Preview, preview
 from sledsaga.engine.read import read_view
-from sledsaga.errors import Conflict, InvalidName, InvalidPlan, SledsagaError, WaitTimedOut
+from sledsaga.errors import Conflict, InvalidName, InvalidPlan, SledsagaError, UsageError, WaitTimedOut
 from sledsaga.store.store import Store
 
 KEY_CHARS_MAX = 255
@@ -127,30 +127,70 @@ class Engine:
         fingerprint: str | None = None,
     ) -> tuple[SagaView, bool]:
         """Submit, and also say whether the saga is new."""
+        asked = self._submission(operation, params, key=key, id=id, by=by, fingerprint=fingerprint)
+        self._loop.ask(asked)
+        return self._submitted(asked)
+
+    def submit_many(
+        self,
+        operation: str | Operation,
+        params: Sequence[BaseModel | Mapping[str, Any] | None],
+        *,
+        keys: Sequence[str | None] | None = None,
+        by: str | None = None,
+    ) -> tuple[SagaView, ...]:
+        """Submit several sagas of one operation; those that meet in a turn are one write, and one wait.
+
+        `keys` are as many as the params. Each is a submission of its own: one that cannot be planned is
+        refused before any is recorded; one that is refused after that is raised when all others are
+        recorded. Raises as `submit` does, and UsageError when there are not as many keys.
+        """
+        if keys is not None and len(keys) != len(params):
+            msg = f"{len(keys)} keys for {len(params)} sagas; give as many, None where a saga has none"
+            raise UsageError(msg)
+        pairs = zip(params, keys or repeat(None, len(params)), strict=True)
+        asked = [self._submission(operation, one, key=key, by=by) for one, key in pairs]
+        for one in asked:
+            self._loop.ask(one)
+        wait([one.reply for one in asked])
+        return tuple(self._submitted(one)[0] for one in asked)
+
+    def _submission(
+        self,
+        operation: str | Operation,
+        params: BaseModel | Mapping[str, Any] | None,
+        *,
+        key: str | None,
+        id: str | None = None,  # noqa: A002 - the field's name everywhere
+        by: str | None,
+        fingerprint: str | None = None,
+    ) -> Submit:
+        """Plan and bind a saga in the caller's thread."""
         planned = self.plan(operation, params)
         if fingerprint is not None and fingerprint != planned.fingerprint:
             msg = (
                 f"the plan is {planned.fingerprint[:12]} now, not {fingerprint[:12]}; plan again, then submit"
             )
             raise Conflict(msg)
-        digest = _digest(planned)
-        reply: Future[Submitted] = Future()
         own = None if id is None else check_id(id)
-        asked = Submit(
+        return Submit(
             own or new_id(),
             own is not None,
             planned,
             self._bind(planned),
             _check_key(key),
-            digest,
+            _digest(planned),
             by or whoami(),
-            reply,
+            Future(),
         )
-        answer = self._ask(asked, reply)
+
+    def _submitted(self, asked: Submit) -> tuple[SagaView, bool]:
+        """Wait for the answer; return a new saga as it was recorded, and one that was there as it is now."""
+        answer = asked.reply.result()
         if answer.first is None:
             return self.view(answer.saga), False
-        state = replay(planned.dag, (answer.first,), has_locks=bool(planned.locks))
-        return view(answer.saga, planned, state, key=key), True
+        state = replay(asked.plan.dag, (answer.first,), has_locks=bool(asked.plan.locks))
+        return view(answer.saga, asked.plan, state, key=asked.key), True
 
     def plan(self, operation: str | Operation, params: BaseModel | Mapping[str, Any] | None = None) -> Plan:
         """Plan an execution without recording anything; raises as `submit` does."""

@@ -19,6 +19,7 @@ from sledsaga.errors import (
     SledsagaError,
     TooLarge,
     UnknownOperation,
+    UsageError,
 )
 from sledsaga.store.memory import MemoryStore
 from sledsaga.store.store import Filter, Store
@@ -233,3 +234,54 @@ def test_a_saga_that_is_held_can_be_submitted_again_by_its_key(start: Start, gat
     assert engine.submit("held", key="k").id == saga
     gate.opened.set()
     assert engine.wait(saga, PATIENCE_S).state == "succeeded"
+
+
+def test_many_are_submitted_in_one_write(start: Start) -> None:
+    """Those that meet in a turn are recorded together, and come back in their order."""
+    store = Quiet()
+    engine = start(one_step("quick", lambda: None), store=store, drive=False)
+    store.gate.opened.clear()
+    first = threading.Thread(target=engine.submit, args=("quick",))
+    first.start()
+    store.gate.await_arrivals()  # the loop stands in its write: all that comes now is one turn
+    found: list[Any] = []
+    names = [{"name": f"n{n}"} for n in range(20)]
+    rest = threading.Thread(target=lambda: found.extend(engine.submit_many("quick", names)))
+    rest.start()
+    until(lambda: engine._loop.inbox.qsize() == 20)
+    store.gate.opened.set()
+    for thread in (first, rest):
+        thread.join(PATIENCE_S)
+    assert store.batches == [1, 20]
+    assert [view.params for view in found] == names
+    assert [engine.view(view.id).params for view in found] == names
+
+
+def test_many_under_known_keys_are_those_that_are_there(start: Start) -> None:
+    """Each is a submission of its own: the same key and body are the same saga, another body is refused."""
+    engine = start(one_step("quick", lambda: None))
+    first = engine.submit_many("quick", [None, None], keys=["a", None])
+    again = engine.submit_many("quick", [None, None], keys=["a", None])
+    assert (first[0].id == again[0].id, first[1].id == again[1].id) == (True, False)
+    with pytest.raises(KeyConflict, match="key 'a' was used for saga"):
+        engine.submit_many("quick", [{"name": "b"}, None, None], keys=["a", "new", None])
+    assert engine.submitted("quick", key="new")[1] is False  # the others were recorded when that was raised
+
+
+def test_of_many_none_is_recorded_when_one_cannot_be_planned(start: Start) -> None:
+    """What is seen before anything is sent refuses all."""
+    engine = start(one_step("quick", lambda: None))
+    with pytest.raises(InvalidParams):
+        engine.submit_many("quick", [None, {"nam": 1}])
+    with pytest.raises(UsageError, match="1 keys for 2 sagas"):
+        engine.submit_many("quick", [None, None], keys=["a"])
+    assert engine.submit_many("quick", []) == ()
+    assert count(engine.store) == 0
+
+
+def test_a_fresh_saga_is_drawn_as_the_log_has_it(start: Start) -> None:
+    """The picture of steps that nothing happened to is kept, and is the right one for each operation."""
+    engine = start(one_step("one", lambda: None), one_step("two", lambda: 5, timeout_s=5.0), drive=False)
+    for name in ("one", "two", "one", "two"):
+        submitted = engine.submit(name)
+        assert submitted == engine.view(submitted.id)
