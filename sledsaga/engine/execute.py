@@ -86,6 +86,7 @@ class Executor:
         self._wakes: list[tuple[float, str]] = []
         self._in_turn = threading.Lock()
         self._turner: int | None = None
+        self._has_message = False
         self._wake_at = 0.0
         self.thread = threading.Thread(target=self._run, name="sledsaga-loop", daemon=True)
 
@@ -125,7 +126,8 @@ class Executor:
 
     def post(self, done: Finished, *, has_time: bool) -> None:
         """Hear how a call ended; a caller that `has_time` does the turn, when nothing else has arrived."""
-        if not has_time or not self.inbox.empty() or not self._in_turn.acquire(blocking=False):
+        is_alone = has_time and not self._has_message and self.inbox.empty()
+        if not is_alone or not self._in_turn.acquire(blocking=False):
             self.inbox.put(done)
             return
         try:
@@ -146,7 +148,9 @@ class Executor:
         if must_wait:
             with suppress(Empty):
                 messages.append(self.inbox.get(timeout=max(0.0, self._wake_at - self.clock.monotonic())))
+        self._has_message = True  # from here on no worker begins another turn
         with self._in_turn:
+            self._has_message = False
             self._do(messages, takes_all=True)
         self.workers.go()
 

@@ -78,10 +78,11 @@ class Threads:
         (self._fresh if job.function.is_async else self._jobs).append((job, report))
 
     def go(self) -> None:
-        """Wake a thread, unless the one that calls can do it all, and the loop."""
-        if self._jobs and (len(self._jobs) > 1 or not hasattr(self._here, "is_worker")):
+        """Wake a thread, and the asyncio loop, but for what the thread that calls looks at next anyway."""
+        here = getattr(self._here, "looks_at", None)
+        if self._jobs and (len(self._jobs) > 1 or here is not self._jobs):
             self._wake_one()
-        if self._fresh:
+        if self._fresh and here is not self._fresh:
             self._event_loop().call_soon_threadsafe(self._spawn)
 
     def cancel(self, job: Job) -> None:
@@ -121,7 +122,7 @@ class Threads:
             self._threads += 1
 
     def _work(self) -> None:
-        self._here.is_worker = True
+        self._here.looks_at = self._jobs
         while True:
             self._take_jobs()
             with self._mutex:
@@ -149,6 +150,7 @@ class Threads:
         return self._loop
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._here.looks_at = self._fresh
         while not self._closed:
             try:
                 loop.run_forever()
@@ -170,6 +172,7 @@ class Threads:
         del self._tasks[id(job)]
         ending = Failed("cancelled before it began") if done.cancelled() else done.result()
         report(ending, has_time=not self._tasks and not self._fresh)
+        self._spawn()
 
     def _cancel(self, job: int) -> None:
         if job in self._tasks:

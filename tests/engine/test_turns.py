@@ -44,13 +44,12 @@ class Turns:
         time.sleep(self.pause_s)
 
 
-def chain(do: Callable[..., Any], *, wide: bool = False, **about: Any) -> Operation:
-    """Make an operation of five steps of the same function, one after the other or side by side."""
-    steps = [
-        step(do, name=f"s{n}", after=() if wide or not n else f"s{n - 1}", undo=NOTHING, **about)
-        for n in range(STEPS)
+def chain(do: Callable[..., Any], *, steps: int = STEPS, wide: bool = False) -> Operation:
+    """Make an operation of steps of the same function, one after the other or side by side."""
+    made = [
+        step(do, name=f"s{n}", after=() if wide or not n else f"s{n - 1}", undo=NOTHING) for n in range(steps)
     ]
-    return operation("chain", version=1, params=Params, steps=steps)
+    return operation("chain", version=1, params=Params, steps=made)
 
 
 def one_by_one(engine: Engine, sagas: int) -> None:
@@ -99,6 +98,30 @@ def test_there_is_one_turn_at_a_time(start: Start, wide: bool) -> None:  # noqa:
         engine.submit("chain")
     assert engine.idle(PATIENCE_S)
     assert (turns.most, turns.inside) == (1, 0)
+
+
+def test_workers_do_not_keep_the_loop_from_its_turn(start: Start) -> None:
+    """Once the loop has something, the next turn is its own, however fast the steps are."""
+    turns, asked = Turns(), []
+
+    def intrude(point: str, step: str | None) -> None:
+        turns(point, step)
+        if point == "after-append" and turns.threads[-1] == "sledsaga-step" and len(turns.threads) % 8 == 0:
+            ask = threading.Thread(target=engine.submit, args=("other",))
+            ask.start()
+            until(engine._loop.inbox.empty)
+            time.sleep(0.02)  # the loop has it, and waits for its turn
+            asked.append(len(turns.threads))
+
+    steps = [
+        step(lambda: None, name=f"s{n}", after=f"s{n - 1}" if n else (), undo=NOTHING) for n in range(80)
+    ]
+    engine = start(
+        operation("long", version=1, params=Params, steps=steps), one_step("other", awaited), hook=intrude
+    )
+    assert engine.wait(engine.submit("long").id, PATIENCE_S).state == "succeeded"
+    assert len(asked) > 5
+    assert {turns.threads[number] for number in asked} == {"sledsaga-loop"}
 
 
 def test_a_wait_that_begins_in_a_workers_turn_is_seen(start: Start) -> None:
