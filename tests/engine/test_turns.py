@@ -102,7 +102,7 @@ def test_there_is_one_turn_at_a_time(start: Start, wide: bool) -> None:  # noqa:
 
 def test_workers_do_not_keep_the_loop_from_its_turn(start: Start) -> None:
     """Once the loop has something, the next turn is its own, however fast the steps are."""
-    turns, asked = Turns(), []
+    turns, asked = Turns(), list[int]()
 
     def intrude(point: str, step: str | None) -> None:
         turns(point, step)
