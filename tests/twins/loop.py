@@ -295,7 +295,7 @@ PLANTS = (
     Plant(
         ForgetsThoseWhoWait, "a saga that waits for a resource is forgotten", ("neither ends, nor goes on",)
     ),
-    Plant(KeepsWhoIsNot, "a saga that came not to be is looked for", ("failed by itself",), first=227),
+    Plant(KeepsWhoIsNot, "a saga that came not to be is looked for", ("failed by itself",), first=379),
     Plant(TellsSubscribersFirst, "subscribers are told before the write", ("a subscriber was told",)),
     Plant(
         OverlooksNewKeys,
