@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+
+gc.set_threshold(50_000, 10, 10)  # as `sledsaga serve` does: a difference in this would be none of the peer
 
 
 class Times:

@@ -267,7 +267,7 @@ class Engine:
         return self._answered(Idle(reply), reply, timeout_s)
 
     def subscribe(self, callback: OnEvents) -> Callable[[], None]:
-        """Call `callback(saga, events)` after each write, from the executor's thread; it must not block.
+        """Call `callback(saga, events)` after each write, from the thread that wrote; it must not block.
 
         Returns what ends the subscription.
         """
