@@ -167,6 +167,8 @@ class Threads:
             task = loop.create_task(perform_async(job))
             self._tasks[id(job)] = task
             task.add_done_callback(partial(self._over, job, report))
+            if job.context.cancelled.is_set():  # whoever said so found no task yet
+                task.cancel()
 
     def _over(self, job: Job, report: Report, done: asyncio.Task[Ending]) -> None:
         del self._tasks[id(job)]

@@ -156,6 +156,17 @@ def test_a_limit_that_begins_in_a_workers_turn_is_kept(start: Start) -> None:
     assert (view.step("second").error or "").startswith("timed out after 0.05 s")
 
 
+def test_a_limit_that_is_over_before_the_step_begins_ends_it(start: Start) -> None:
+    """An `async def` step whose time is over when its turn ends is cancelled all the same."""
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    engine = start(one_step("late", never, timeout_s=1e-9))
+    view = engine.wait(engine.submit("late").id, PATIENCE_S)
+    assert (view.state, (view.step("only").error or "")[:9]) == ("undone", "timed out")
+
+
 def test_a_subscriber_may_not_ask_the_turn_that_it_is_in(start: Start) -> None:
     """Whoever does the turn, the subscriber would wait for itself; between turns any thread may ask."""
     refusals: list[str] = []
