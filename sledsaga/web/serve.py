@@ -138,9 +138,9 @@ class Connection:
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """Make the protocol that does the work."""
-        from uvicorn.protocols.http.h11_impl import H11Protocol
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-        self._http = H11Protocol(config, server_state, dict(app_state), _loop)
+        self._http = HttpToolsProtocol(config, server_state, dict(app_state), _loop)
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Note who connected."""
