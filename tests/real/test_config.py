@@ -19,6 +19,8 @@ KILLS = 5
 FIRST_S, LATEST_S = 1.5, 4.0
 """The first kill comes before a quick machine is done; a process needs 0.5 s before it does anything."""
 
+SIZES = pytest.mark.parametrize("disks", [3, pytest.param(config.DISKS, marks=pytest.mark.campaign)])
+
 
 @pytest.fixture
 def rig(room: Room, tmp_path: Path) -> Iterator[Rig]:
@@ -32,7 +34,7 @@ def rig(room: Room, tmp_path: Path) -> Iterator[Rig]:
     assert not (made.folder / "sled").exists()
 
 
-@pytest.mark.parametrize("disks", [3, pytest.param(config.DISKS, marks=pytest.mark.campaign)])
+@SIZES
 def test_a_config_is_applied_once(rig: Rig, disks: int) -> None:
     """Every zone runs; applied again, nothing is changed; a later one without a zone keeps its data."""
     document = config.document(disks=disks)
@@ -53,9 +55,10 @@ def test_a_config_is_applied_once(rig: Rig, disks: int) -> None:
     assert len(data) == disks
 
 
-def test_a_config_is_unwound(rig: Rig) -> None:
+@SIZES
+def test_a_config_is_unwound(rig: Rig, disks: int) -> None:
     """When the last thing fails, the sled is what it was: blank disks, no zone, no link, no ledger."""
-    document = config.document(disks=3)
+    document = config.document(disks=disks)
     rig.make(document)
     before = rig.seen()
     view, changes = driven(rig, document, failing(OPERATION, "record"))
