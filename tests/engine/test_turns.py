@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from sledsaga.core.define import Operation, Retry, operation, step
+from sledsaga.core.events import Ended, Recorded
 from sledsaga.engine.collector import NEW_OBJECTS, collect_rarely
 from sledsaga.engine.engine import Engine
 from sledsaga.engine.limits import Limits
@@ -53,8 +54,18 @@ def chain(do: Callable[..., Any], *, steps: int = STEPS, wide: bool = False) -> 
 
 
 def one_by_one(engine: Engine, sagas: int) -> None:
+    """Submit sagas, each when the one before has ended, and ask the loop for nothing else."""
+    ended = threading.Semaphore(0)
+
+    def watch(_saga: str, events: tuple[Recorded, ...]) -> None:
+        if isinstance(events[-1].event, Ended):
+            ended.release()
+
+    unsubscribe = engine.subscribe(watch)
     for _ in range(sagas):
-        assert engine.wait(engine.submit("chain").id, PATIENCE_S).state == "succeeded"
+        engine.submit("chain")
+        assert ended.acquire(timeout=PATIENCE_S)
+    unsubscribe()
 
 
 async def awaited() -> None:
@@ -120,7 +131,7 @@ def test_workers_do_not_keep_the_loop_from_its_turn(start: Start) -> None:
         operation("long", version=1, params=Params, steps=steps), one_step("other", awaited), hook=intrude
     )
     assert engine.wait(engine.submit("long").id, PATIENCE_S).state == "succeeded"
-    assert len(asked) > 5
+    assert asked
     assert {turns.threads[number] for number in asked} == {"sledsaga-loop"}
 
 
