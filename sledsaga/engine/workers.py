@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import Protocol
@@ -79,11 +80,14 @@ class Threads:
 
     def go(self) -> None:
         """Wake a thread, and the asyncio loop, but for what the thread that calls looks at next anyway."""
+        if self._closed:
+            return
         here = getattr(self._here, "looks_at", None)
         if self._jobs and (len(self._jobs) > 1 or here is not self._jobs):
             self._wake_one()
         if self._fresh and here is not self._fresh:
-            self._event_loop().call_soon_threadsafe(self._spawn)
+            with suppress(RuntimeError):  # the loop has been closed meanwhile: then nothing is started
+                self._event_loop().call_soon_threadsafe(self._spawn)
 
     def cancel(self, job: Job) -> None:
         """Tell a job that it should end: its context says so, and an `async def` step is cancelled."""
@@ -92,11 +96,13 @@ class Threads:
             self._loop.call_soon_threadsafe(self._cancel, id(job))
 
     def close(self) -> None:
-        """Let idle threads and the loop end; busy threads end when their step does."""
+        """Let idle threads and the loop end, busy threads when their step does; no job is begun any more."""
+        self._closed = True
         for _ in range(self._threads):
             self._bell.put(GO_HOME)
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._stop)
+            with suppress(RuntimeError):  # it had not begun to run, and is closed already
+                self._loop.call_soon_threadsafe(self._stop)
 
     def _wake_one(self) -> None:
         """Have one more thread look for jobs, unless one is on its way, or all are busy."""
@@ -126,7 +132,7 @@ class Threads:
         while True:
             self._take_jobs()
             with self._mutex:
-                if self._jobs:
+                if self._jobs and not self._closed:
                     continue
                 self._idle += 1
             if self._bell.get() is GO_HOME:
@@ -134,7 +140,7 @@ class Threads:
             self._is_one_coming = False
 
     def _take_jobs(self) -> None:
-        while self._jobs:
+        while self._jobs and not self._closed:
             try:
                 job, report = self._jobs.popleft()
             except IndexError:  # another thread was faster
@@ -162,7 +168,7 @@ class Threads:
     def _spawn(self) -> None:
         """Make tasks of all jobs that have come, but for those that come while this goes on."""
         loop = asyncio.get_running_loop()
-        while self._fresh:
+        while self._fresh and not self._closed:
             job, report = self._fresh.popleft()
             task = loop.create_task(perform_async(job))
             self._tasks[id(job)] = task
@@ -184,5 +190,4 @@ class Threads:
         for task in self._tasks.values():
             task.cancel()
         loop = asyncio.get_running_loop()
-        self._closed = True
         loop.call_soon(loop.call_soon, loop.stop)

@@ -252,6 +252,40 @@ def test_a_worker_with_news_does_no_turn_for_an_executor_that_stops(start: Start
     assert engine.drain(PATIENCE_S)
 
 
+def test_a_turn_that_ends_after_the_end_starts_nothing(start: Start) -> None:
+    """A worker that is still in its turn when its executor lets go does not call the step that came of it."""
+    reached, ended, called = threading.Event(), threading.Event(), list[int]()
+    workers = list[threading.Thread]()
+
+    async def second() -> None:
+        called.append(1)
+
+    steps = [
+        step(awaited, undo=NOTHING),  # so that there is an asyncio loop, which is closed by then
+        step(lambda: None, name="first", after="awaited", undo=NOTHING),
+        step(second, undo=NOTHING, after="first"),
+    ]
+    engine = start(operation("late", version=1, params=Params, steps=steps))
+    go = engine._loop.workers.go
+
+    def late() -> None:
+        if threading.current_thread().name.startswith("sledsaga-step"):
+            workers.append(threading.current_thread())
+            reached.set()
+            assert ended.wait(PATIENCE_S)
+        go()
+
+    engine._loop.workers.go = late  # type: ignore[method-assign]
+    engine.submit("late")
+    assert reached.wait(PATIENCE_S)
+    engine.close(now=True, timeout_s=0.05)
+    ended.set()
+    workers[0].join(PATIENCE_S)
+    time.sleep(0.05)
+    assert not workers[0].is_alive()
+    assert called == []
+
+
 def test_the_collector_is_told_once_and_never_hurried() -> None:
     """A higher threshold, or none at all, is somebody's decision."""
     before = gc.get_threshold()

@@ -59,12 +59,12 @@ def failing_at(name: str, library: dict[str, Any], act: Callable[[], object]) ->
     return change
 
 
-def at_first(lab: Any, words: tuple[str, ...], act: Callable[[], object]) -> None:
-    """Have something happen just before the first command that begins so."""
+def at_first(lab: Any, words: tuple[str, ...], act: Callable[[], object], *, of: str = "") -> None:
+    """Have something happen just before the first command that begins so, and ends with a name, if any."""
     waiting = [act]
 
     def tell(command: HostCommand) -> None:
-        if command.argv[: len(words)] == words and waiting:
+        if command.argv[: len(words)] == words and command.argv[-1].endswith(of) and waiting:
             waiting.pop()()
 
     lab.before = tell
@@ -112,7 +112,7 @@ def test_data_is_never_undone(formatted: Any, library: dict[str, Any]) -> None:
 def test_what_came_meanwhile_stays(formatted: Any, library: dict[str, Any]) -> None:
     """A dataset that another made between look and create is refused, and undoing leaves it there."""
     line = f"zfs create -o zoned=on -o mountpoint=/data -o oxide:uuid={OTHER_ID} {DATA}"
-    at_first(formatted, ("zfs", "create"), lambda: sh(formatted, line))
+    at_first(formatted, ("zfs", "create"), lambda: sh(formatted, line), of=DATA)
     view = formatted.run("provision-crdb", library["provision"], change=library["once_only"])
     assert view.state == "undone", why(view)
     assert "already exists" in why(view)
