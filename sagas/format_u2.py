@@ -56,7 +56,7 @@ def mark(sled: Sled, zone: DatasetMade) -> str:
 
 def undo_mark(sled: Sled, zone: DatasetMade) -> None:
     """Take the mark away when it is this saga's."""
-    seen = sled.datasets.observe(zone.name)
+    seen = sled.datasets.recall(zone.name)
     if seen is not None and seen.agent == mark_of(sled.saga):
         sled.datasets.restore(zone.name, {AGENT: None})
 

@@ -138,7 +138,7 @@ def put_back(sled: Sled, spec: DatasetSpec, seen: DatasetSeen | None) -> None:
     One that came meanwhile without this saga's tag is not this saga's work, so it is left alone.
     """
     if seen is None:
-        found = sled.datasets.observe(spec.name)
+        found = sled.datasets.recall(spec.name)
         if found is not None and found.saga != sled.saga and not sled.datasets.discard_unmade(found):
             return
         sled.datasets.destroy(spec.name, mountpoint=spec.mountpoint if spec.is_mounted_here else None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sagas.steps.patience import patient
 from sledsaga.core.define import Absent, Conflicting, Present, Probe
 from sledsaga.core.model import Model
-from sledsaga.errors import CommandFailed, ForeignObject, Transient
+from sledsaga.errors import CommandFailed, ForeignObject, HostError, Transient
 from sledsaga.hosts.disks import Disk, Variant
 from sledsaga.hosts.names import DiskIdentity, PoolName
 from sledsaga.hosts.sled import Sled
@@ -121,9 +121,18 @@ def undo_ensure(sled: Sled, wanted: PoolWanted, disk: FoundDisk) -> None:
 
 
 def _bring_back(sled: Sled, wanted: PoolWanted, disk: FoundDisk) -> None:
-    """Import the pool when a create that was cut short left it on the disk, but not imported."""
-    is_away = sled.pools.observe(wanted.name) is None and sled.disks.find(disk.identity) is not None
-    if is_away and sled.disks.identify(disk.path) == wanted.name:
+    """Import the pool when a create that was cut short left it on the disk, but not imported.
+
+    Raises HostError while the disk is not plugged in.
+    """
+    if sled.pools.observe(wanted.name) is not None:
+        return
+    if sled.disks.find(disk.identity) is None:
+        raise HostError(
+            f"disk {disk.identity} is not plugged in, so whether it holds {wanted.name} cannot be told; "
+            f"plug it in, or skip this when the disk is gone for good"
+        )
+    if sled.disks.identify(disk.path) == wanted.name:
         sled.pools.bring_back(wanted.name, disk.disk, was_blank=True)
 
 

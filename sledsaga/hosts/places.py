@@ -23,7 +23,8 @@ from sledsaga.errors import CommandFailed, ForeignObject, Mutates, Unparsable
 from sledsaga.hosts.ledgers import Place
 from sledsaga.hosts.names import PoolName
 from sledsaga.hosts.zfs.spec import Dataset
-from sledsaga.hosts.zpool.pools import Pools, refuse_shut
+from sledsaga.hosts.zpool.imported import refuse_shut
+from sledsaga.hosts.zpool.pools import Pools
 
 GLANCE_S: Final = 0.05
 _MENDING: Final = threading.Lock()

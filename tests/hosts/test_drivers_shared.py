@@ -20,6 +20,7 @@ Run = Callable[..., Completed]
 STUB, VNIC = LinkName("underlay_stub0"), LinkName("oxControlService0")
 ADDRESS = f"{VNIC}/omicron6"
 OWNERS = "/var/run/sledsaga/owners"
+POOL = "oxp_10fec275-f937-40f7-9c25-616079ef3816"
 DISK = DiskIdentity("1b96", "WUS4", "A0")
 
 
@@ -132,9 +133,10 @@ def test_a_link_that_was_not_made_has_no_record(sled: SimSled) -> None:
 def test_a_folder_under_anothers_mount_is_let_be(sled: SimSled, pool: Run) -> None:
     """Undoing a dataset that was never made does not touch another one that is mounted at its place."""
     assert pool("zfs create -o mountpoint=/place p/other").code == 0
+    assert pool(f"zpool create {POOL} /dev/dsk/c1tA1d0").code == 0
     datasets = Sled(sled.host, "s1", no_pause).datasets
     count = sled.changes()
-    assert not datasets.destroy("p/mine", mountpoint="/place")
+    assert not datasets.destroy(f"{POOL}/mine", mountpoint="/place")
     assert sled.changes() == count
     assert sled.host.stat("/place") is not None
 

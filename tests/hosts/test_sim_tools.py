@@ -232,6 +232,64 @@ def test_a_disk_that_fails_shows_in_the_health_of_its_pool(run: Run, sled: SimSl
     assert "the pool's disk does not answer" in run("zpool status -x").stdout
 
 
+def shut(run: Run, sled: SimSled) -> None:
+    """Have a pool with a dataset, whose disk is away as the sled boots."""
+    run(f"zpool create p {A0}")
+    run("zfs create p/d")
+    sled.set_disk("A0", "pulled")
+    sled.reboot()
+
+
+def test_a_pool_whose_disk_is_away_at_the_boot_is_shut(run: Run, sled: SimSled) -> None:
+    """It is listed without sizes, and its datasets do not exist, as ZFS says; nothing can be made on it."""
+    shut(run, sled)
+    assert run("zpool list -Hpo name,size,allocated,free,health").stdout.split() == ["p", *"---", "UNAVAIL"]
+    assert run("zfs get -Hpo value used p/d").stderr == "cannot open 'p/d': dataset does not exist\n"
+    assert run("zfs list -Ho name").stdout == ""
+    assert run("zpool clear p").stderr == "cannot clear errors for p: I/O error\n"
+    for line in ("zfs create p/e", "zfs create -p p/e/f", "zpool destroy p", "zpool export p"):
+        assert run(line).code == 1
+    sled.set_disk("A0", "ok")
+    assert run("zpool list -Ho health p").stdout == "UNAVAIL\n"
+    assert run("zpool set failmode=wait p").code == 1
+
+
+def clear(run: Run, _sled: SimSled) -> None:
+    assert run("zpool clear p").code == 0
+
+
+def boot(_run: Run, sled: SimSled) -> None:
+    sled.reboot()
+
+
+def take_again(run: Run, _sled: SimSled) -> None:
+    assert run("zpool export p").code == 0
+    assert run("zpool import p").code == 0
+
+
+def destroy_and_take(run: Run, _sled: SimSled) -> None:
+    """ZFS cannot write to what it has not opened: the pool is still on its disk."""
+    assert run("zpool destroy p").code == 0
+    assert run("zpool import p").code == 0
+
+
+@pytest.mark.parametrize("way", [clear, boot, take_again, destroy_and_take])
+def test_a_pool_that_was_shut_opens_again(
+    run: Run, sled: SimSled, way: Callable[[Run, SimSled], None]
+) -> None:
+    """With its disk back, a clear, a boot or an import brings all of it back, mounted."""
+    run(f"zpool create p {A0}")
+    run("zfs create p/d")
+    sled.host.write_file("/p/d/file", b"kept")
+    whole = sled.describe()
+    shut(run, sled)
+    sled.set_disk("A0", "ok")
+    way(run, sled)
+    assert sled.describe() == whole
+    assert sled.host.read_file("/p/d/file") == b"kept"
+    assert run("zpool clear p").code == 0
+
+
 def test_a_zone_runs_what_its_profile_says(run: Run, sled: SimSled) -> None:
     """After the boot a zone has its profile's services with their properties; those told so are disabled."""
     run(f"zpool create p {A0}")

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from sagas.steps.datasets import put_back
 from sledsaga.errors import CommandFailed, ForeignObject, HostError, Transient
 from sledsaga.hosts.answer import changes
 from sledsaga.hosts.disks import Disk
@@ -312,3 +313,75 @@ def test_two_datasets_of_one_place_are_left(rig: Rig, zone: ZoneSpec) -> None:
     rig.run("zfs", "unmount", other)
     with pytest.raises(ForeignObject, match=r"belong at .*, and none is mounted there"):
         rig.sled.zones.remove(ZONE)
+
+
+def shut(rig: Rig) -> None:
+    rig.sim.set_disk("S1", "pulled")
+    rig.sim.reboot()
+
+
+def export(rig: Rig) -> None:
+    rig.run("zpool", "export", POOL)
+
+
+def back(rig: Rig) -> None:
+    """Have the pool as before, whatever befell it: its disk in, imported, and open."""
+    rig.sim.set_disk("S1", "ok")
+    if rig.sled.pools.list():
+        rig.run("zpool", "clear", POOL)
+    rig.sled.pools.import_pool(POOL, path=rig.disk.path)
+
+
+UNDOES: dict[str, Callable[[Sled], object]] = {
+    "destroy": lambda sled: sled.datasets.destroy(DEBUG, mountpoint=DEBUG.mountpoint),
+    "restore": lambda sled: sled.datasets.restore(DEBUG, {"quota": "none"}),
+    "unmount": lambda sled: sled.datasets.unmount(DEBUG),
+    "unmount from a zone": lambda sled: sled.datasets.unmount_from_zone(DEBUG),
+    "unload key": lambda sled: sled.datasets.unload_key(CRYPT),
+    "put back what was made": lambda sled: put_back(sled, DatasetSpec.of(DEBUG, ID), None),
+}
+
+
+@pytest.mark.parametrize("undo", UNDOES.values(), ids=list(UNDOES))
+@pytest.mark.parametrize(("close", "why"), [(shut, f"`zpool clear {POOL}`"), (export, "is not imported")])
+def test_nothing_is_gone_while_its_pool_is_away(
+    rig: Rig, undo: Callable[[Sled], object], close: Callable[[Rig], None], why: str
+) -> None:
+    """Of a pool that is away zfs says that nothing is there; undo asks for the pool, then goes on."""
+    close(rig)
+    count = rig.sim.changes()
+    with pytest.raises(CommandFailed, match=why):
+        undo(rig.sled)
+    assert rig.sim.changes() == count
+    back(rig)
+    undo(rig.sled)
+
+
+@pytest.mark.parametrize("act", ["install", "profile", "boot", "remove"])
+def test_no_zone_is_changed_where_its_pool_is_shut(rig: Rig, zone: ZoneSpec, act: str) -> None:
+    """With the root of a zone on a pool that cannot be opened the zone stays as it is, and it is said why."""
+    profile = zone.profile or pytest.fail("the zone has one")
+    acts: dict[str, Callable[[], object]] = {
+        "install": lambda: rig.sled.zones.install(zone),
+        "profile": lambda: rig.sled.zones.write_profile(zone.path, profile),
+        "boot": lambda: rig.sled.zones.boot(zone),
+        "remove": lambda: rig.sled.zones.remove(ZONE),
+    }
+    if act == "install":
+        rig.sled.zones.uninstall(ZONE)
+    shut(rig)
+    count = rig.sim.changes()
+    with pytest.raises(CommandFailed, match="zpool clear"):
+        acts[act]()
+    assert rig.sim.changes() == count
+    back(rig)
+    acts[act]()
+
+
+def test_what_is_gone_from_an_open_pool_is_gone(rig: Rig) -> None:
+    """Where the pool is there and the dataset is not, all that undoes is content."""
+    assert rig.sled.datasets.destroy(DEBUG)
+    assert rig.sled.datasets.unmount(CRYPT)
+    for undo in UNDOES.values():
+        undo(rig.sled)
+    assert not rig.sled.datasets.destroy(DEBUG)

@@ -159,6 +159,8 @@ def test_a_pool_that_is_not_imported_is_named(ground: Ground) -> None:
     for look in (ground.sled.ledgers.read, lambda name: ground.sled.ledgers.commit(name, {"v": 2})):
         with pytest.raises(HostError, match=r"not imported: `zpool import -d \S+ oxi_\S+`"):
             look(NAME)
+    with pytest.raises(HostError, match="cannot be told; import it"):
+        ground.sled.datasets.destroy(f"{ground.pools[0]}/config")
     with pytest.raises(HostError, match="not imported"):
         images.locate(sled=ground.sled, wanted=ImageWanted(name="any"))
     for disk, pool in zip(ground.machine.disks, ground.pools, strict=True):
@@ -175,8 +177,14 @@ def test_a_pool_that_cannot_be_opened_is_named(ground: Ground) -> None:
     ((path, why),) = written.failed
     assert path.startswith(pool.mountpoint)
     assert f"`zpool clear {pool}`" in why
-    with pytest.raises(HostError, match="zpool clear"):
-        ground.sled.pools.destroy(pool)
+    for undo in (
+        lambda: ground.sled.pools.destroy(pool),
+        lambda: ground.sled.datasets.destroy(f"{pool}/config"),
+        lambda: ground.sled.datasets.restore(f"{pool}/debug", {"quota": "none"}),
+        lambda: ground.sled.datasets.mount_at(f"{pool.mountpoint}/config"),
+    ):
+        with pytest.raises(HostError, match="zpool clear"):
+            undo()
     away.rename(disk)
     run("zpool", "clear", pool)
     ledger.write(

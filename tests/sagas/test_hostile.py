@@ -200,6 +200,25 @@ def test_a_disk_that_is_pulled_midway(labs: Labs, library: dict[str, Any]) -> No
     assert (lab.views[-1].state, view.state, lab.seen()) == ("stuck", "undone", before), why(view)
 
 
+def test_a_disk_that_is_away_may_hold_the_pool(labs: Labs, library: dict[str, Any]) -> None:
+    """A pool is not taken for gone because its disk is: the saga is stuck until the disk is back."""
+    lab = labs("blank")
+    before = lab.seen()
+
+    def let_go() -> None:
+        sh(lab, f"zpool export {POOL}")
+        lab.sim.set_disk("A0", "pulled")
+
+    def rule(engine: Engine, saga: str) -> None:
+        lab.sim.set_disk("A0", "ok")
+        engine.command(saga, Command("retry-undo", "test", "the disk is back"))
+
+    view = ruled(lab, library, "format-u2", failing_at("pool", library, let_go), rule)
+    assert lab.views[-1].state == "stuck"
+    assert "A0-WUS4 is not plugged in, so whether it holds" in why(lab.views[-1])
+    assert (view.state, lab.seen()) == ("undone", before), why(view)
+
+
 @pytest.mark.parametrize(("quota", "state"), [(BYTES * 4, "succeeded"), (BYTES, "undone")])
 def test_a_quota_below_what_is_used(formatted: Any, quota: int, state: str) -> None:
     """A quota that fits is set, one below what is used is refused, and an equal one is no change."""

@@ -8,14 +8,20 @@ from typing import Any
 
 import pytest
 
+from sledsaga.core.commands import Command
 from sledsaga.core.define import Step
+from sledsaga.engine.catalog import Catalog
 from sledsaga.engine.context import Context
+from sledsaga.engine.engine import Engine
 from sledsaga.errors import CommandFailed
+from sledsaga.hosts.host import HostCommand
 from sledsaga.hosts.keys import SECRET_FILE
+from sledsaga.store.memory import MemoryStore
 
 Labs = Callable[[str], Any]
 POOL = "oxp_11111111-1111-4111-8111-111111111111"
 FOLDER = f"/pool/ext/{POOL[4:]}/crypt"
+SOON_S = 60.0
 LOOKING = Context("looking", "none", "none")
 LAST = {
     "format-u2": "formatted",
@@ -105,6 +111,38 @@ def test_what_stays_locked_is_asked_about(labs: Labs, library: dict[str, Any]) -
     assert f"load the key of {POOL}/crypt" in why(view)
     names = {one["name"] for one in lab.sim.describe()["datasets"]}
     assert {POOL, f"{POOL}/crypt", f"{POOL}/crypt/debug", f"{POOL}/crypt/zone"} <= names
+
+
+@pytest.mark.parametrize("name", LAST)
+def test_a_disk_that_is_away_after_a_reboot(labs: Labs, library: dict[str, Any], name: str) -> None:
+    """What is on a pool that cannot be opened is asked about, not forgotten; with the disk back all goes."""
+    kind = "formatted" if name == "ensure-datasets" else "blank"
+    untouched, lab = labs(kind), labs(kind)
+    disk = library["format"]["disk"]["serial"]
+
+    def pull_and_reboot() -> None:
+        lab.sim.set_disk(disk, "pulled")
+        lab.sim.reboot()
+
+    change = failing(name, pull_and_reboot, library)
+    operation = library["operation_of"](name)
+
+    def steps(made: Any) -> list[Any]:
+        return [change(step) for step in operation.steps(made)]
+
+    with Engine(MemoryStore(), Catalog([replace(operation, steps=steps)]), sled=lab.sled) as engine:
+        saga = engine.submit(name, params_of(name, library)).id
+        asked = engine.wait(saga, SOON_S)
+        assert asked.state == "stuck", why(asked)
+        assert f"`zpool clear {POOL}`" in why(asked)
+        lab.sim.set_disk(disk, "ok")
+        assert lab.sim.host.run(HostCommand(("zpool", "clear", POOL), mutates=True)).code == 0
+        engine.command(saga, Command("retry-undo", "test", "the disk is back"))
+        view = engine.wait(saga, SOON_S)
+    assert view.state == "undone", why(view)
+    for each in (lab, untouched):
+        each.sim.reboot()
+    assert lab.seen() == untouched.seen()
 
 
 def test_a_zone_that_goes_after_a_reboot(labs: Labs, library: dict[str, Any]) -> None:

@@ -1,9 +1,9 @@
 """A reboot: what is lost, and what comes up by itself.
 
 Lost: keys, mounts, links, interfaces and addresses made with -t, routes, running zones (they are installed
-then), temporary service states, and the files on tmpfs. Pools stay imported. Then the filesystems that
-mount by themselves are mounted, parents first; encrypted ones wait for their key. Zones with autoboot=true
-are booted.
+then), temporary service states, and the files on tmpfs. Pools stay imported; one whose disk does
+not answer is shut. Then the filesystems that mount by themselves are mounted, parents first; encrypted ones
+wait for their key. Zones with autoboot=true are booted.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from sledsaga.hosts.sim.argv import Call, Refusal
 from sledsaga.hosts.sim.things import Address, Dataset, Interface, Link, Mount, Route, Service, Thing, Zone
 from sledsaga.hosts.sim.zfs_mount import ALIVE, mount_all
 from sledsaga.hosts.sim.zoneadm import zoneadm
+from sledsaga.hosts.sim.zpool_shut import open_pools
 
 TMPFS = ("var/run", "tmp", "etc/svc/volatile")
 
@@ -29,6 +30,7 @@ def reboot(call: Call) -> None:
             call.tx.put(name, replace(dataset, loaded=False))
     for folder in TMPFS:
         call.tree.empty(call.tree.home / "root" / folder)
+    open_pools(call)
     mount_all(call)
     _start_services(call)
     for name, zone in call.tx.under(Zone).items():

@@ -47,6 +47,8 @@ class Pool:
     disk: str
     size: int
     props: Props = field(default_factory=dict)
+    is_shut: bool = False
+    """Whether its disk did not answer when the sled booted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import posixpath
 import secrets
@@ -32,6 +31,7 @@ from sledsaga.hosts.sim.zpool_show import (
     zpool_list,
     zpool_status,
 )
+from sledsaga.hosts.sim.zpool_shut import let_go, zpool_clear
 
 CREATE_USAGE = (
     "create [-fnd] [-o property=value] ... [-O file-system-property=value] ... [-m mountpoint] <pool> <vdev>"
@@ -122,6 +122,9 @@ def zpool_destroy(call: Call, args: list[str]) -> Reply:
     except Refusal as refusal:
         hint = "use 'zfs destroy' to destroy a dataset" if "/" in name else ""
         raise Refusal(f"{refusal.reply.err}{hint}") from refusal
+    if pool.is_shut:
+        let_go(call, name, pool)
+        return Reply()
     if busy := _busy(call, name):
         return Reply(1, "", f"{busy}could not destroy '{name}': could not unmount datasets\n")
     for each, dataset in _datasets(call, name).items():
@@ -146,14 +149,15 @@ def _exported(call: Call, name: str) -> str:
         pool = opened(call, name)
     except Refusal as refusal:
         return refusal.reply.err
+    if pool.is_shut:
+        let_go(call, name, pool)
+        return ""
     if busy := _busy(call, name):
         return busy
     for each, dataset in _datasets(call, name).items():
         if dataset.loaded:
             call.tx.put(each, replace(dataset, loaded=False))
-    call.tx.drop(Pool, name)
-    call.tx.put(pool.guid, Exported(name, dataclasses.asdict(pool)))
-    call.tx.shelve(name, pool.guid)
+    let_go(call, name, pool)
     return ""
 
 
@@ -199,6 +203,8 @@ def zpool_set(call: Call, args: list[str]) -> Reply:
     if "=" not in pair:
         wrong("missing value in property=value argument", SET_USAGE)
     pool = opened(call, name)
+    if pool.is_shut:
+        raise Refusal(f"cannot set property for '{name}': I/O error")
     props = _pool_props(assignments([pair]), f"cannot set property for '{name}'", creating=False)
     call.tx.put(name, replace(pool, props={**pool.props, **props}))
     return Reply()
@@ -304,6 +310,7 @@ def _relabel(call: Call, pool: Pool, label: str, guid: str) -> None:
 
 
 SUBCOMMANDS: dict[str, Command] = {
+    "clear": zpool_clear,
     "create": zpool_create,
     "destroy": zpool_destroy,
     "export": zpool_export,

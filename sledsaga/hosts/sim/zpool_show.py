@@ -113,6 +113,8 @@ def zpool_status(call: Call, args: list[str]) -> Reply:
 def value(call: Call, name: str, key: str, *, exact: bool) -> tuple[str, str]:
     """Return (value, source) of a pool's property. Refuses a pool that is not there."""
     pool = opened(call, name)
+    if pool.is_shut and key in (*SIZES, "capacity"):
+        return "-", "-"
     if key in SIZES:
         size = _size(call, name, pool, key)
         return (str(size) if exact else short(size)), "-"
@@ -127,9 +129,11 @@ def value(call: Call, name: str, key: str, *, exact: bool) -> tuple[str, str]:
 
 
 def health(call: Call, pool: Pool) -> str:
-    """Return ONLINE, or what a pulled or failing disk makes of it."""
+    """Return ONLINE, or what a pulled or failing disk makes of it, now or when the sled booted."""
     disk = call.tx.get(Disk, pool.disk)
     condition = "pulled" if disk is None else disk.condition
+    if pool.is_shut and condition == "ok":
+        return "UNAVAIL"
     return {"ok": "ONLINE", "failing": "FAULTED"}.get(condition, "UNAVAIL")
 
 

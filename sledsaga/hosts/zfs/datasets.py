@@ -3,6 +3,7 @@
 Rules
 - Each call looks first, and runs nothing when all is as wanted.
 - A dataset with another id, another place or another encryption is never changed: ForeignObject.
+- What undoes takes nothing for gone whose pool is not imported and open.
 - Only what carries this saga's tag is destroyed, never recursively, never what holds anything. What is not
   mounted is mounted for a look, and unmounted again; what cannot be looked into is kept. Empty folders are no
   files: the mountpoint of a child that is gone stays in its parent when that was not mounted then.
@@ -50,6 +51,7 @@ from sledsaga.hosts.zfs.spec import (
     zone_place,
 )
 from sledsaga.hosts.zpool.commands import TAG
+from sledsaga.hosts.zpool.imported import refuse_shut_at, require_open
 
 EMPTY_BYTES = 512 * 1024
 """More than a dataset of ours refers to when nothing was written (about 100 to 200 KiB at ashift 12)."""
@@ -93,6 +95,16 @@ class Datasets:
     def observe(self, name: str) -> Dataset | None:
         """Return a dataset, or None when it is not there. Raises CommandFailed, Unparsable."""
         return self.observe_all([name]).get(name)
+
+    def recall(self, name: str) -> Dataset | None:
+        """Return a dataset that a saga knows of, or None when it is known to be gone. Raises CommandFailed.
+
+        What undoes asks this way: of a pool that is away, ZFS says that its datasets do not exist.
+        """
+        seen = self.observe(name)
+        if seen is None:
+            require_open(self.host, self.abilities, name)
+        return seen
 
     def observe_all(self, names: Sequence[str]) -> dict[str, Dataset]:
         """Return those of the datasets that are there, in one command for each hundred."""
@@ -142,7 +154,7 @@ class Datasets:
 
     def restore(self, name: str, before: Mapping[str, str | None]) -> None:
         """Give properties the values that they had before `adjust`; a dataset that is gone is fine."""
-        seen = self.observe(name)
+        seen = self.recall(name)
         if seen is None:
             return
         now = present_settings(seen, before)
@@ -175,9 +187,12 @@ class Datasets:
     def mount_at(self, place: str) -> None:
         """Have the dataset whose place this is mounted, when a reboot has unmounted it; none is fine.
 
-        Raises ForeignObject when several belong there, or when its key is not to be had.
+        Raises ForeignObject when several belong there, or when its key is not to be had; CommandFailed when
+        its pool cannot be opened.
         """
         there = [each for each in self.mounts.places() if each.mountpoint == place]
+        if not there:
+            refuse_shut_at(self.host, self.abilities, place)
         if any(each.is_mounted for each in there):
             return
         found = self.observe_all([each.name for each in there]) if there else {}
@@ -190,7 +205,7 @@ class Datasets:
 
     def unmount(self, name: str) -> bool:
         """Unmount a dataset; False when it was not mounted, or is gone. Raises Transient while it is used."""
-        seen = self.observe(name)
+        seen = self.recall(name)
         if seen is None or not (seen.is_mounted or seen.is_dead):
             return False
         self._unmount(seen)
@@ -210,7 +225,7 @@ class Datasets:
 
     def unmount_from_zone(self, name: str) -> None:
         """Unmount what `mount_for_zone` mounted; not mounted is fine. Raises Transient while it is used."""
-        seen = self.observe(name)
+        seen = self.recall(name)
         if seen is not None and seen.is_zoned:
             if seen.is_bound or seen.is_dead:
                 self._unmount(seen)
@@ -238,7 +253,7 @@ class Datasets:
 
     def unload_key(self, name: str) -> None:
         """Unload the key; not loaded, or no such dataset, is fine."""
-        seen = self.observe(name)
+        seen = self.recall(name)
         if seen is not None and seen.is_key_loaded:
             attempt(self.host, commands.unload_key(name), KEY_UNLOADED)
 
@@ -274,7 +289,7 @@ class Datasets:
 
         `mountpoint` is the folder to remove after it, when that is empty. Raises ForeignObject.
         """
-        seen = self.observe(name)
+        seen = self.recall(name)
         place = mountpoint or (zone_place(name) if self.abilities.delegation == "bind" else None)
         if seen is not None:
             self.refuse_destruction(seen)

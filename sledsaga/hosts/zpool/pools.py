@@ -21,6 +21,7 @@ from sledsaga.hosts.names import PoolName
 from sledsaga.hosts.zfs.datasets import Datasets
 from sledsaga.hosts.zfs.spec import Dataset
 from sledsaga.hosts.zpool import commands, parse
+from sledsaga.hosts.zpool.imported import imported, refuse_shut
 from sledsaga.hosts.zpool.parse import Pool
 
 IMPORTED = ("a pool with that name is already created",)
@@ -47,7 +48,7 @@ class Pools:
 
     def list(self) -> tuple[Pool, ...]:
         """Return the imported pools that are named as ours are."""
-        return parse.parse_pools(require(self.host, commands.list_pools(self.datasets.abilities)))
+        return imported(self.host, self.datasets.abilities)
 
     def observe(self, name: PoolName) -> Pool | None:
         """Return an imported pool, or None when it is not imported. Raises CommandFailed (it is shut)."""
@@ -168,15 +169,6 @@ class Pools:
             why = next(line for line in done.stderr.splitlines() if any(text in line for text in IN_USE))
             raise ForeignObject(f"{why}; it was left as it is ({disk.identity})")
         raise failed(done)
-
-
-def refuse_shut(pool: Pool) -> None:
-    """Raise CommandFailed for a pool that ZFS could not open: what is on it cannot be told."""
-    if pool.is_shut:
-        raise CommandFailed(
-            f"{pool.name} is {pool.health}, its disk could not be opened when ZFS started; "
-            f"bring the disk back, then `zpool clear {pool.name}`"
-        )
 
 
 def refuse_class(name: PoolName, disk: Disk) -> None:
