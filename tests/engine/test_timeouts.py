@@ -22,6 +22,8 @@ from sledsaga.store.memory import MemoryStore
 from tests.engine.toys import NOTHING, PATIENCE_S, Gate, Params, Start, one_step, until
 
 SOON_S = 0.02
+LIMIT_S = 0.3
+"""Time enough for a call to begin, also on a busy machine: what has not begun by then never does."""
 BEGUN_S = 1.0  # on a busy machine, too, a step has begun by then
 LATER = Retry(attempts=3, backoff_s=3600.0, factor=1.0, max_backoff_s=3600.0)
 
@@ -140,7 +142,7 @@ def test_a_limit_is_transient(start: Start, *, is_async: bool) -> None:
         return ctx.attempt
 
     do = only_async if is_async else only
-    engine = start(one_step("slow", do, timeout_s=SOON_S, retry=Retry(3, backoff_s=0.0)))
+    engine = start(one_step("slow", do, timeout_s=LIMIT_S, retry=Retry(3, backoff_s=0.0)))
     assert engine.wait(engine.submit("slow").id, PATIENCE_S).step("only").output == 3
     assert calls == [1, 2, 3]
 

@@ -288,6 +288,21 @@ def test_a_busy_dataset_is_tried_a_few_times(crypt: Sled, rig: Rig, times: int, 
     assert rig.waits == [1.0, 1.0]
 
 
+@pytest.mark.parametrize(("times", "is_mounted"), [(2, True), (3, False)])
+def test_a_busy_place_is_tried_a_few_times(crypt: Sled, rig: Rig, times: int, *, is_mounted: bool) -> None:
+    """What was just unmounted is mounted when its place gets free in time; otherwise it is an error, soon."""
+    crypt.datasets.ensure(spec())
+    crypt.datasets.unmount(DEBUG)
+    text = f"cannot mount '{DEBUG}': mountpoint or dataset is busy\n"
+    rig.break_next("error", "zfs", "mount", times=times, text=text)
+    if is_mounted:
+        assert crypt.datasets.mount(DEBUG)
+    else:
+        with pytest.raises(CommandFailed, match="mountpoint or dataset is busy"):
+            crypt.datasets.mount(DEBUG)
+    assert rig.waits == [1.0, 1.0]
+
+
 def test_a_mountpoint_in_use_is_refused(crypt: Sled) -> None:
     """No dataset is made where another one is mounted."""
     with pytest.raises(ForeignObject, match=f"{CRYPT} is mounted at"):

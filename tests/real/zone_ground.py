@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import signal
+import subprocess
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -188,11 +189,11 @@ def crash_network(ground: Ground, spec: ZoneSpec) -> None:
 
 
 def remount_all() -> None:
-    """Mount anew what died with the ZFS daemon, of other pools too."""
+    """Mount anew what died with the ZFS daemon, of other pools too; what lived may be busy for a moment."""
     for line in reversed(Path("/proc/thread-self/mounts").read_text().splitlines()):
         if line.split()[2].startswith("fuse"):
             run("umount", "-l", line.split()[1])
-    run("zfs", "mount", "-a")
+    until(lambda: subprocess.run(["zfs", "mount", "-a"], capture_output=True, check=False).returncode == 0)
 
 
 def fork() -> int:

@@ -37,7 +37,7 @@ from sledsaga.hosts.host import Completed, Host
 from sledsaga.hosts.zfs import commands, parse
 from sledsaga.hosts.zfs.abilities import ILLUMOS_ZFS, Abilities
 from sledsaga.hosts.zfs.mountpoints import Mountpoints
-from sledsaga.hosts.zfs.mounts import ALREADY_MOUNTED, GONE, Mounts
+from sledsaga.hosts.zfs.mounts import GONE, Mounts
 from sledsaga.hosts.zfs.spec import (
     EPOCH,
     Dataset,
@@ -406,7 +406,7 @@ class Datasets:
         if any(each.is_key_loaded is False for each in (*above, seen)):
             self._unlock(seen.name)
         for each in above:
-            attempt(self.host, commands.mount_dataset(each.name), ALREADY_MOUNTED)
+            self.mounts.mount(each.name)
         self._mount(self._present(seen.name))
 
     def _missing_above(self, name: str, mountpoint: str, places: Sequence[parse.Place]) -> list[Dataset]:
@@ -452,7 +452,7 @@ class Datasets:
     def _mount(self, seen: Dataset) -> None:
         self._prepare(seen.mountpoint, seen.name)
         load_key = seen.is_key_loaded is False
-        attempt(self.host, commands.mount_dataset(seen.name, load_key=load_key), ALREADY_MOUNTED)
+        self.mounts.mount(seen.name, load_key=load_key)
 
     def _unmount(self, seen: Dataset) -> None:
         if seen.is_dead:

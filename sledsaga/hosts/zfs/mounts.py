@@ -1,8 +1,9 @@
 """What keeps a dataset from being mounted, unmounted or destroyed right now, and what helps.
 
 Rules
-- Busy is often over in a moment (FUSE lets go of files after an unmount): the same command is tried again a
-  few times. What stays busy has a holder, who is named; nothing is ever unmounted by force.
+- Busy is often over in a moment (FUSE lets go of files, and of the mount, only after an unmount): the same
+  command is tried again a few times. What stays busy has a holder, who is named; nothing is ever unmounted by
+  force.
 - When the process that serves a FUSE mount dies, the mount stays and still says that it is mounted. Only a
   look into it tells (attributes come from a cache). It is let go of, with all that was mounted below it, and
   what was mounted there is mounted again: an unmounted folder looks as if nothing had ever been in it.
@@ -69,7 +70,11 @@ class Mounts:
         attempt(self.host, commands.forget_mount(dead), GONE)
         for point, name in there:
             if _is_at_or_below(point, dead) and not _is_at_or_below(point, path):
-                attempt(self.host, commands.mount_dataset(name), ALREADY_MOUNTED)
+                self.mount(name)
+
+    def mount(self, name: str, *, load_key: bool = False) -> None:
+        """Mount a dataset; mounted already is fine. Raises CommandFailed, also when its place stays busy."""
+        self.patiently(commands.mount_dataset(name, load_key=load_key), ALREADY_MOUNTED)
 
     def patiently(self, command: HostCommand, fine: tuple[str, ...], *, place: str = "") -> Completed:
         """Run a command that may find its object busy; `fine` texts count as done.
