@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
 from sledsaga.core.define import no_undo, operation, step
 from sledsaga.core.model import Model
+from sledsaga.engine.engine import Engine
 from sledsaga.engine.ids import new_id
 from sledsaga.errors import (
     Conflict,
@@ -48,6 +50,22 @@ def together(number: int, work: Any) -> list[Any]:
         thread.join(PATIENCE_S)
     assert len(results) == number
     return results
+
+
+def in_one_turn(engine: Engine, store: Quiet, number: int, work: Callable[[], Iterable[Any]]) -> list[Any]:
+    """Do work that sends so many messages while the loop stands in its write: all of them are one turn."""
+    store.gate.opened.clear()
+    first = threading.Thread(target=engine.submit, args=("quick",))
+    first.start()
+    store.gate.await_arrivals()
+    found: list[Any] = []
+    rest = threading.Thread(target=lambda: found.extend(work()))
+    rest.start()
+    until(lambda: engine._loop.inbox.qsize() == number)
+    store.gate.opened.set()
+    for thread in (first, rest):
+        thread.join(PATIENCE_S)
+    return found
 
 
 def test_the_same_key_and_params_give_the_same_saga(start: Start) -> None:
@@ -104,19 +122,7 @@ def test_many_submissions_of_one_key_in_one_turn_make_one_saga(start: Start) -> 
     """Submissions that meet in one transaction see each other: one saga, 31 times the same answer."""
     store = Quiet()
     engine = start(one_step("quick", lambda: None), store=store, drive=False)
-    store.gate.opened.clear()
-    first = threading.Thread(target=engine.submit, args=("quick",))
-    first.start()
-    store.gate.await_arrivals()  # the loop stands in its write: all that comes now is one turn
-    found: list[Any] = []
-    rest = threading.Thread(
-        target=lambda: found.extend(together(32, lambda: engine.submitted("quick", key="k")))
-    )
-    rest.start()
-    until(lambda: engine._loop.inbox.qsize() == 32)
-    store.gate.opened.set()
-    rest.join(PATIENCE_S)
-    first.join(PATIENCE_S)
+    found = in_one_turn(engine, store, 32, lambda: together(32, lambda: engine.submitted("quick", key="k")))
     assert store.batches == [1, 1]
     assert len({view.id for view, _ in found}) == 1
     assert sum(is_new for _, is_new in found) == 1
@@ -126,22 +132,10 @@ def test_a_conflict_in_the_same_turn_is_seen(start: Start) -> None:
     """Two bodies under one key that arrive in one turn: one is recorded, the other is refused."""
     store = Quiet()
     engine = start(one_step("quick", lambda: None), store=store, drive=False)
-    store.gate.opened.clear()
-    first = threading.Thread(target=engine.submit, args=("quick",))
-    first.start()
-    store.gate.await_arrivals()
     names = iter("xy")
-    found: list[Any] = []
-    rest = threading.Thread(
-        target=lambda: found.extend(
-            together(2, lambda: engine.submit("quick", {"name": next(names)}, key="k"))
-        )
+    found = in_one_turn(
+        engine, store, 2, lambda: together(2, lambda: engine.submit("quick", {"name": next(names)}, key="k"))
     )
-    rest.start()
-    until(lambda: engine._loop.inbox.qsize() == 2)
-    store.gate.opened.set()
-    rest.join(PATIENCE_S)
-    first.join(PATIENCE_S)
     assert sorted(isinstance(one, KeyConflict) for one in found) == [False, True]
 
 
@@ -240,18 +234,8 @@ def test_many_are_submitted_in_one_write(start: Start) -> None:
     """Those that meet in a turn are recorded together, and come back in their order."""
     store = Quiet()
     engine = start(one_step("quick", lambda: None), store=store, drive=False)
-    store.gate.opened.clear()
-    first = threading.Thread(target=engine.submit, args=("quick",))
-    first.start()
-    store.gate.await_arrivals()  # the loop stands in its write: all that comes now is one turn
-    found: list[Any] = []
     names = [{"name": f"n{n}"} for n in range(20)]
-    rest = threading.Thread(target=lambda: found.extend(engine.submit_many("quick", names)))
-    rest.start()
-    until(lambda: engine._loop.inbox.qsize() == 20)
-    store.gate.opened.set()
-    for thread in (first, rest):
-        thread.join(PATIENCE_S)
+    found = in_one_turn(engine, store, 20, lambda: engine.submit_many("quick", names))
     assert store.batches == [1, 20]
     assert [view.params for view in found] == names
     assert [engine.view(view.id).params for view in found] == names
