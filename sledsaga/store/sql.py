@@ -2,6 +2,7 @@
 
 Rules
 - Reading takes a connection from the readers' pool for one call, and sees one whole transaction.
+- One saga is asked for past SQLAlchemy: each submission under a key or an id does so in the executor's turn.
 - A list asks for each state apart, for each has an index in the order of the list, and merges the few rows.
 - Events are read back with the same suspicion as they are written: a gap is LogCorrupt.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, get_args
@@ -75,14 +76,21 @@ class SqlStore:
 
     def by_key(self, key: str) -> SagaRow | None:
         """Return the saga that was submitted with this key, or None."""
-        with self._reading() as connection:
-            row = connection.execute(sql.BY_KEY, {"key": key}).first()
-        return None if row is None else _saga_row(row)
+        return self._saga(sql.BY_KEY, key)
 
     def row(self, saga: str) -> SagaRow:
         """Return one saga's columns; raises NotFound."""
-        with self._reading() as connection:
-            return _saga_row(_found(connection.execute(sql.BY_ID, {"id": saga}).first(), saga))
+        row: SagaRow = _found(self._saga(sql.BY_ID, saga), saga)
+        return row
+
+    def _saga(self, question: sql.Read, name: str) -> SagaRow | None:
+        """Return the saga of this name, or None; one statement sees one state without a transaction."""
+        self._refuse_when_closed()
+        with troubles(self._path), closing(self._readers.raw_connection()) as pooled:
+            db = pooled.driver_connection
+            assert db is not None, "what was just taken from the pool is open"
+            rows = question.all(db, name)
+        return _saga_row(rows[0]) if rows else None
 
     def plan(self, saga: str) -> Plan:
         """Return the plan of a saga as it was stored; raises NotFound, LogCorrupt."""
@@ -175,10 +183,13 @@ class SqlStore:
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         """Give a connection that sees one state of the log throughout."""
-        if self._closed:
-            raise LogUnavailable(f"log {self._path}: it was closed; open it again")
+        self._refuse_when_closed()
         with troubles(self._path), self._readers.connect() as connection, connection.begin():
             yield connection
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise LogUnavailable(f"log {self._path}: it was closed; open it again")
 
 
 def _bound(number: int) -> int:
@@ -218,7 +229,7 @@ def _found(row: Found, saga: str) -> Found:
 
 
 def _saga_row(row: Found) -> SagaRow:
-    found = SagaRow(**row._asdict())
+    found = SagaRow(*row)
     for name, kind in COLUMNS.items():
         if not isinstance(value := getattr(found, name), kind):
             raise LogCorrupt(f"saga {found.id}: its {name} is {value!r}; restore the log from a copy")

@@ -1,16 +1,19 @@
 """Every statement of the log, built from the tables once.
 
 Rules
-- What the writer runs is compiled here to text and the order of its values; a row is a tuple in that order,
-  and SQLite's driver gets both. Handing SQLAlchemy a built statement and dictionaries costs several times as
-  much a row; handing it the text costs as much again as SQLite itself, at one commit a step.
-- What readers run is built here and cached by SQLAlchemy from its first use on.
+- What the writer runs, and what every submission under a key or an id asks first, is compiled here to text
+  and the order of its values; a row is a tuple in that order, and SQLite's driver gets both. Handing
+  SQLAlchemy a built statement and dictionaries costs several times as much a row; handing it the text costs
+  as much again as SQLite itself, at one commit a step.
+- What else readers run is built here and cached by SQLAlchemy from its first use on.
+- The columns of a saga in a list stand in the order in which `SagaRow` has them.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -27,11 +30,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
+from sledsaga.store.store import SagaRow
 from sledsaga.store.tables import DAG, EVENT, PLAN, SAGA, SAGA_LOCK
 
 
 class _Compiled:
-    """A statement as the writer runs it; its values are a tuple in the order of the names given."""
+    """A statement as SQLite's driver runs it; its values are a tuple in the order of the names given."""
 
     def __init__(self, statement: Any, names: Sequence[str]) -> None:  # noqa: ANN401 - its own type is private
         compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"))
@@ -48,7 +52,7 @@ class Write(_Compiled):
 
 
 class Read(_Compiled):
-    """A question of the writer's own."""
+    """A question."""
 
     def all(self, db: sqlite3.Connection, *values: object) -> list[Any]:
         """Return all rows, each a tuple. Raises sqlite3.Error."""
@@ -92,8 +96,9 @@ FREE_LOCKS: Final = Write(delete(SAGA_LOCK).where(SAGA_LOCK.c.saga_num == _num),
 
 _id: BindParameter[str] = bindparam("id")
 _limit: BindParameter[int] = bindparam("limit")
-_columns = [column for column in SAGA.columns if column.name != "num"]
-_sagas = select(*_columns, PLAN.c.digest).join_from(SAGA, PLAN, PLAN.c.saga_num == SAGA.c.num)
+_columns = [(PLAN if one.name == "digest" else SAGA).c[one.name] for one in fields(SagaRow)]
+_sagas = select(*_columns).join_from(SAGA, PLAN, PLAN.c.saga_num == SAGA.c.num)
+_of_key = _sagas.where(SAGA.c.key == bindparam("key"))
 _newest = SAGA.c.id.desc()
 _below = SAGA.c.id < bindparam("below")
 
@@ -113,8 +118,8 @@ TAKEN: Final = Read(
     select(SAGA.c.id).where((SAGA.c.id == _id) | (SAGA.c.key == bindparam("key"))),
     ("id", "key"),
 )
-BY_ID: Final = _sagas.where(SAGA.c.id == _id)
-BY_KEY: Final = _sagas.where(SAGA.c.key == bindparam("key"))
+BY_ID: Final = Read(_sagas.where(SAGA.c.id == _id), ("id",))
+BY_KEY: Final = Read(_of_key, ("key",))
 NUM_AND_SEQ: Final = select(SAGA.c.num, SAGA.c.seq).where(SAGA.c.id == _id)
 PLAN_OF: Final = (
     select(PLAN.c.dag_num, PLAN.c.scopes, PLAN.c.locks)
@@ -131,7 +136,7 @@ EVENTS: Final = (
 LIST_ALL: Final = _sagas.where(_below).order_by(_newest).limit(_limit)
 LIST_STATE: Final = LIST_ALL.where(SAGA.c.state == bindparam("state"))
 LIST_OPERATION: Final = LIST_STATE.where(SAGA.c.operation == bindparam("operation"))
-LIST_KEY: Final = BY_KEY.where(_below)
+LIST_KEY: Final = _of_key.where(_below)
 LIST_RESOURCE: Final = (
     _sagas.join(SAGA_LOCK, SAGA_LOCK.c.saga_num == SAGA.c.num)
     .where(SAGA_LOCK.c.resource == bindparam("resource"), _below)

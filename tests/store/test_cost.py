@@ -16,6 +16,7 @@ from sledsaga.core.define import no_undo, operation, step
 from sledsaga.core.model import Model
 from sledsaga.engine.catalog import Catalog
 from sledsaga.engine.engine import Engine
+from sledsaga.engine.ids import new_id
 from sledsaga.engine.limits import Limits
 from sledsaga.store.open import open_store
 from sledsaga.store.sqlite import connecting_by
@@ -121,6 +122,17 @@ def test_one_saga_costs_a_commit_a_step_and_no_reading(tmp_path: Path) -> None:
             "DELETE": 1,  # its locks, if it had any
         }
         assert counted.reads == {}
+
+
+def test_a_key_or_an_id_costs_one_question(tmp_path: Path) -> None:
+    """A submission under a key or an id asks the log one question, which is no transaction of its own."""
+    counted = Counted()
+    counted.go.set()
+    with running(tmp_path / "log.db", counted) as engine:
+        for key, saga in (("k", None), (None, new_id())):
+            counted.clear()
+            assert engine.submitted("chain", key=key, id=saga)[1]
+            assert counted.reads == {"SELECT": 1}
 
 
 def test_many_sagas_share_their_commits(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_readers_are_never_in_the_way(tmp_path: Path) -> None:
 def test_threads_read_while_one_writes(tmp_path: Path) -> None:
     """Many threads read one store while another writes; each sees whole batches."""
     store = SqlStore(tmp_path / "log.db")
-    sagas = [a_saga(n) for n in range(2)]
+    sagas = [a_saga(n, key=f"k{n}") for n in range(2)]
     store.write(sagas, [])
     done, seen, failed = threading.Event(), [], []
 
@@ -124,6 +124,9 @@ def test_threads_read_while_one_writes(tmp_path: Path) -> None:
                 rows = store.list(Filter(), limit=9).rows
                 seen.append(rows[0].seq == rows[1].seq)
                 store.events(rows[0].id)
+                one, other = store.row(rows[0].id), store.by_key("k0")
+                assert other is not None
+                assert rows[0].seq <= one.seq <= other.seq
         except BaseException as error:
             failed.append(error)
             raise

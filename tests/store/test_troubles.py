@@ -163,6 +163,39 @@ def test_a_damaged_file_says_so(path: Path) -> None:
     damaged.close()
 
 
+def test_each_question_tells_of_trouble_in_the_same_way(store: SqlStore, path: Path) -> None:
+    """Whichever way the log is asked, what SQLite says leaves as one line that names the log."""
+    store.write([a_saga(1, key="k")], [])
+    assert store.by_key("k") == store.row(saga_id(1))
+    run(path, "DROP TABLE plan")
+    for ask in (store.row, store.by_key, store.plan):
+        with pytest.raises(LogUnavailable, match=rf"\Alog {path}: no such table: plan \(SQLITE_ERROR\)\Z"):
+            ask("k")
+
+
+@pytest.mark.parametrize(
+    ("sql", "column"),
+    [
+        ("UPDATE saga SET operation = x'00'", "operation"),
+        ("UPDATE saga SET version = 'x'", "version"),
+        ("UPDATE saga SET state = 'asleep'", "state"),
+        ("UPDATE saga SET created_at = 'x'", "created_at"),
+    ],
+)
+def test_a_bad_column_is_corrupt(store: SqlStore, path: Path, sql: str, column: str) -> None:
+    """A saga whose columns hold what no store has written is corrupt, however it is asked for."""
+    store.write([a_saga(1, key="k")], [])
+    run(path, sql)
+    asked: tuple[Callable[[], object], ...] = (
+        lambda: store.row(saga_id(1)),
+        lambda: store.by_key("k"),
+        lambda: store.list(Filter(), limit=9),
+    )
+    for ask in asked:
+        with pytest.raises(LogCorrupt, match=rf"saga {saga_id(1)}: its {column} is "):
+            ask()
+
+
 @pytest.mark.parametrize(
     ("sql", "place", "why"),
     [
@@ -298,7 +331,12 @@ def test_a_new_log_is_its_owners(tmp_path: Path) -> None:
 def test_a_closed_store_says_so(store: SqlStore) -> None:
     """After close, reading and writing are refused."""
     store.close()
-    acts: tuple[Callable[[], object], ...] = (lambda: store.find(""), lambda: store.write([], []))
+    acts: tuple[Callable[[], object], ...] = (
+        lambda: store.find(""),
+        lambda: store.row(saga_id(1)),
+        lambda: store.by_key("k"),
+        lambda: store.write([], []),
+    )
     for act in acts:
         with pytest.raises(LogUnavailable, match="it was closed; open it again"):
             act()
