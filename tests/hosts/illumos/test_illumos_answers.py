@@ -18,7 +18,7 @@ from sledsaga.hosts.illumos import disks, links, services, zones
 from sledsaga.hosts.illumos.services import SmfServices
 from sledsaga.hosts.illumos.zones import IllumosZones
 from sledsaga.hosts.names import DiskIdentity
-from sledsaga.hosts.zfs import datasets, mounts, parse
+from sledsaga.hosts.zfs import encryption, mounting, mounts, parse
 from sledsaga.hosts.zpool import pools
 from sledsaga.hosts.zpool.parse import parse_pools, parse_settings
 from tests.hosts.illumos.golden import DNS, ID, POOL, ZONE
@@ -61,11 +61,11 @@ SAID = {
         "cannot mount 'p/a': filesystem already mounted",
     ),
     "a dataset that is not mounted": (
-        datasets.NOT_MOUNTED,
+        mounting.NOT_MOUNTED,
         "cannot unmount 'p/a': not currently mounted",
     ),
-    "a wrong key": (datasets.WRONG_KEY, "Key load error: Incorrect key provided for 'p/crypt'."),
-    "a key that is loaded": (datasets.KEY_LOADED, "Key load error: Key already loaded for 'p/crypt'."),
+    "a wrong key": (encryption.WRONG_KEY, "Key load error: Incorrect key provided for 'p/crypt'."),
+    "a key that is loaded": (encryption.KEY_LOADED, "Key load error: Key already loaded for 'p/crypt'."),
     "a pool that is imported": (
         pools.IMPORTED,
         "cannot import 'p': a pool with that name is already created/imported,\nand no additional ...",

@@ -14,7 +14,7 @@ from sledsaga.errors import CommandFailed, ForeignObject, HostError, NotFound
 from sledsaga.hosts.host import Completed, HostCommand
 from sledsaga.hosts.keys import KEY_DIR
 from sledsaga.hosts.local import LocalHost
-from sledsaga.hosts.zfs import datasets as texts
+from sledsaga.hosts.zfs import encryption as texts
 from tests.vm.inside.ground import POOL, Ground, key_files, lock, secret_of, sh, value, why
 
 CRYPT = f"{POOL}/crypt"
