@@ -241,6 +241,16 @@ def test_a_static_operation_is_bound_once() -> None:
     assert len(bind(one, fewer).steps) == 1
 
 
+class Sized(Model):
+    size: int
+
+
+def test_a_static_operation_is_bound_without_params() -> None:
+    """Params that have no default are not asked for when the steps do not depend on them."""
+    one = an_operation(LOOK, params=Sized)
+    assert len(bind(one, plan(one, {"size": 1})).steps) == 1
+
+
 def steps_of(params: Params) -> list[Node]:
     return [step(make, name=f"disk-{i}", undo=undo_disk) for i in range(params.size)]
 

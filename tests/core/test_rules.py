@@ -8,7 +8,7 @@ from sledsaga.core.dag import Policy
 from sledsaga.core.define import Retry
 from sledsaga.core.endings import CleanFailure, Failed, Succeeded, TransientFailure, Undone
 from sledsaga.core.plan import plan
-from sledsaga.core.ready import ready
+from sledsaga.core.ready import end_due, ready
 from sledsaga.core.state import Call
 from sledsaga.core.view import saga_state, view
 
@@ -260,11 +260,24 @@ def test_room_bounds_what_is_started() -> None:
 
 
 def test_the_end_has_no_wish() -> None:
-    """An ended saga wants nothing recorded, nothing run and no waking, and says how it ended."""
+    """An ended saga rests: it wants nothing recorded, nothing run and no waking, and says how it ended."""
     saga = begun({"a": ""})
     saga.end("a", Succeeded(1))
+    assert (saga.state.at_rest, end_due(saga.state)) == (True, ())
     wish = ready(saga.state, 99.0)
     assert (wish.record, dict(wish.run), wish.wake_at, wish.outcome) == ((), {}, None, "succeeded")
+
+
+def test_an_abandoned_saga_rests_when_its_end_is_recorded() -> None:
+    """A stuck saga rests; abandoned, it does not until its end, which is due, is in the log."""
+    saga = begun({"a": ""})
+    saga.end("a", Failed("no"))
+    saga.end("a", Failed("no undo"))
+    rests = [saga.state.at_rest]
+    for event in (ev.Abandoned("x", "y"), ev.Ended("abandoned")):
+        saga.tell(event)
+        rests.append(saga.state.at_rest)
+    assert rests == [True, False, True]
 
 
 def test_an_empty_saga_succeeds() -> None:

@@ -11,7 +11,8 @@ from sledsaga.core import events as ev
 from sledsaga.core.dag import Dag, Known, Plan, Policy
 from sledsaga.core.define import Retry, exclusive
 from sledsaga.core.endings import CleanFailure, Failed, Succeeded, TransientFailure
-from sledsaga.core.view import event_to_json, leftovers, rfc3339, view
+from sledsaga.core.state import Status
+from sledsaga.core.view import KEPT_STEPS, event_to_json, leftovers, rfc3339, view
 
 POLICY = Policy(retry=Retry(2), undo_retry=Retry(1))
 
@@ -96,6 +97,7 @@ def test_a_stuck_step_is_shown_with_what_fits() -> None:
     assert body["leftovers"] == ["a"]
     assert body["steps"][0]["output"] == {"x": 1}
     assert body["steps"][1]["error"] == "no b"
+    assert body["steps"][0]["undo"] == "undo"
 
 
 def test_a_step_stuck_forward_is_shown_with_what_fits() -> None:
@@ -174,6 +176,26 @@ def test_leftovers_are_what_may_have_been_left() -> None:
     left = Driven(forward.dag, log=forward.log[:-3])
     left.tell(ev.Claimed("y"), ev.Abandoned("x", "y"), ev.Ended("abandoned"))
     assert leftovers(left.state) == ("a", "c")
+
+
+def test_only_what_never_was_or_is_gone_leaves_nothing() -> None:
+    """Of a saga that was abandoned, a step may have left something in each status but three."""
+    saga = begun({"a": ""})
+    saga.tell(ev.Claimed("y"), ev.Abandoned("x", "y"), ev.Ended("abandoned"))
+    clean = set()
+    for status in Status:
+        saga.state.status[0] = status
+        clean |= set() if leftovers(saga.state) else {status}
+    assert clean == {"pending", "failed_clean", "undone"}
+
+
+@pytest.mark.parametrize(("steps", "shared"), [(KEPT_STEPS, True), (KEPT_STEPS + 1, False)])
+def test_new_sagas_of_one_shape_share_the_picture_of_their_steps(steps: int, shared: bool) -> None:  # noqa: FBT001 - a column
+    """It is drawn once, unless it is too large to be kept."""
+    one, other = (drawn(Driven(shape({f"s{i}": "" for i in range(steps)}))).steps for _ in range(2))
+    assert one == other
+    assert len(one) == steps
+    assert (one is other) is shared
 
 
 def test_an_unknown_step_is_a_key_error() -> None:
