@@ -1,6 +1,6 @@
 """Chains of five steps that do nothing: one at a time beside one commit a step, many beside executemany.
 
-The rate one at a time is what a caller sees who submits, waits, and submits again. At the best concurrency
+The rate one at a time is what a caller sees who runs a saga, then the next. At the best concurrency
 so many sagas are kept going as gave the best rate in a short trial before.
 """
 

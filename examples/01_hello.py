@@ -33,10 +33,9 @@ HELLO = operation(
 
 
 def main() -> None:
-    """Submit one saga, wait until it rests, and show what is known of it."""
+    """Run one saga until it rests, and show what is known of it."""
     with open_engine(db="memory:", operations=[HELLO]) as engine:
-        saga = engine.submit("hello", {"name": "sled"})
-        saga = engine.wait(saga.id)
+        saga = engine.run("hello", {"name": "sled"})
         print(f"{saga.operation} v{saga.version}: {saga.state}")
         for one in saga.steps:
             print(f"  {one.path}: {one.state}, output {one.output!r}")

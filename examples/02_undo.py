@@ -64,7 +64,7 @@ def main() -> None:
     """Run it twice: once without room, once with."""
     with tempfile.TemporaryDirectory() as folder, open_engine(db="memory:", operations=[PACK]) as engine:
         for enough_room in (False, True):
-            saga = engine.wait(engine.submit("pack", {"folder": folder, "enough_room": enough_room}).id)
+            saga = engine.run("pack", {"folder": folder, "enough_room": enough_room})
             left = [path.name for path in Path(folder).iterdir()]
             print(f"room: {enough_room}, saga: {saga.state}, left: {left}")
             for one in saga.steps:

@@ -52,7 +52,7 @@ OPERATION = operation(
 def child(folder: Path) -> None:
     """Run the saga; this process will not live to see its end."""
     with open_engine(db=f"sqlite:///{folder}/log.db", operations=[OPERATION]) as engine:
-        engine.wait(engine.submit("three-steps", {"journal": str(folder / "journal")}, key="demo").id)
+        engine.run("three-steps", {"journal": str(folder / "journal")}, key="demo")
 
 
 def main() -> None:
@@ -66,7 +66,7 @@ def main() -> None:
         print(f"the child was killed by signal {-running.wait()} in its second step")
         with open_engine(db=f"sqlite:///{folder}/log.db", operations=[OPERATION]) as engine:
             print(f"sagas taken over: {engine.recover().claimed}")
-            saga = engine.wait(engine.submit("three-steps", {"journal": str(journal)}, key="demo").id)
+            saga = engine.run("three-steps", {"journal": str(journal)}, key="demo")
         print(f"the same key is the same saga: {saga.state}\ncalls, in order:")
         print("".join(f"  {line}\n" for line in journal.read_text().splitlines()), end="")
 

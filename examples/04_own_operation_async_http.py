@@ -69,7 +69,7 @@ def main() -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     params = {"registry": f"http://127.0.0.1:{server.server_port}", "name": "sled-7"}
     with server, open_engine(db="memory:", operations=[REGISTER]) as engine:
-        saga = engine.wait(engine.submit("register", params).id, timeout_s=30)
+        saga = engine.run("register", params, timeout_s=30)
         server.shutdown()
     first, last = saga.steps
     print(f"{saga.state} in attempt {first.attempts}: {last.output}", *ASKED, sep="\n  ")

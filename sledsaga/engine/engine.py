@@ -131,6 +131,32 @@ class Engine:
         self._loop.ask(asked)
         return self._submitted(asked)
 
+    def run(
+        self,
+        operation: str | Operation,
+        params: BaseModel | Mapping[str, Any] | None = None,
+        *,
+        key: str | None = None,
+        by: str | None = None,
+        timeout_s: float | None = None,
+    ) -> SagaView:
+        """Submit a saga and wait until it rests, for the time of one of the two: nobody is woken in between.
+
+        Raises as `submit` and `wait` do; after WaitTimedOut the saga goes on.
+        """
+        if not self._loop.books.drive:
+            msg = "this executor drives nothing; submit, and wait where sagas are driven"
+            raise UsageError(msg)
+        asked = self._submission(operation, params, key=key, by=by)
+        rest: Future[Live | None] = Future()
+        self._loop.ask(asked)
+        self._loop.ask(Wait(asked.id, rest))
+        has_come = _has_come(rest, timeout_s)
+        answer = asked.reply.result()
+        if answer.first is None:  # the key's saga is an older one
+            return self.wait(answer.saga, timeout_s)
+        return self._rested(asked.id, rest if has_come else None, timeout_s)
+
     def submit_many(
         self,
         operation: str | Operation,
@@ -224,7 +250,12 @@ class Engine:
         UsageError when this engine drives nothing and the saga does not rest.
         """
         reply: Future[Live | None] = Future()
-        if not self._answered(Wait(saga, reply), reply, timeout_s):
+        self._loop.ask(Wait(saga, reply))
+        return self._rested(saga, reply if _has_come(reply, timeout_s) else None, timeout_s)
+
+    def _rested(self, saga: str, reply: Future[Live | None] | None, timeout_s: float | None) -> SagaView:
+        """Return the saga that rests, by the answer that came, or raise WaitTimedOut when none did."""
+        if reply is None:
             now = self.view(saga).state
             msg = f"saga {saga} is still {now} after {timeout_s:g} s; it goes on, wait again or look at it"
             raise WaitTimedOut(msg)
@@ -264,7 +295,11 @@ class Engine:
         Raises LogUnavailable, Stopping.
         """
         reply: Future[None] = Future()
-        return self._answered(Idle(reply), reply, timeout_s)
+        self._loop.ask(Idle(reply))
+        if not _has_come(reply, timeout_s):
+            return False
+        reply.result()
+        return True
 
     def subscribe(self, callback: OnEvents) -> Callable[[], None]:
         """Call `callback(saga, events)` after each write, from the thread that wrote; it must not block.
@@ -325,16 +360,16 @@ class Engine:
         self._loop.ask(message)
         return reply.result()
 
-    def _answered(self, message: Message, reply: Future[Any], timeout_s: float | None) -> bool:
-        """Ask, and say whether the answer came in time; then nobody waits for it any more."""
-        self._loop.ask(message)
-        try:
-            reply.result(timeout_s)
-        except FutureTimeoutError:
-            if reply.cancel():
-                return False
-            reply.result()  # it came at the last moment
-        return True
+
+def _has_come(reply: Future[Any], timeout_s: float | None) -> bool:
+    """Wait for an answer or a refusal; False when the time was over first, and then nobody waits any more."""
+    try:
+        reply.exception(timeout_s)
+    except FutureTimeoutError:
+        if reply.cancel():
+            return False
+        reply.exception()  # it came at the last moment
+    return True
 
 
 def whoami() -> str:

@@ -58,6 +58,8 @@ def _withdraw(books: Books, live: Live, row: SagaRow, error: KeyConflict) -> Non
             resolve(reply, Submitted(row.id))
         else:
             refuse(reply, error)
+    why = f"saga {live.id} is not this executor's: another one recorded {row.id} meanwhile; look again"
+    books.replies.lose(live.id, LostClaim(why))
     books.forget(live)
     books.backlog.drop(live.id)
     books.pass_on(live.id)

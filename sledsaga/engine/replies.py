@@ -61,7 +61,7 @@ class Replies:
         return mine
 
     def lose(self, saga: str, error: SledsagaError) -> None:
-        """Refuse everybody who waits for a saga that is not ours any more."""
+        """Refuse everybody who waits for a saga that is not ours, or not ours any more."""
         for reply in [reply for reply, _ in self.withdraw(saga)] + self._waiters.pop(saga, []):
             refuse(reply, error)
 
