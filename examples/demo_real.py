@@ -20,7 +20,7 @@ from pathlib import Path
 
 from telling import NotAsItShouldBeError, Shell, check, heading, painted, state_of
 
-from sledsaga.check.room import missing, open_room
+from sledsaga.check.room import MADE, missing, open_room
 
 ZONE = "4f3c1e0a-7d7b-4c8e-9a55-0d2f6b1c9e31"
 NAME = f"oxz_cockroachdb_{ZONE}"
@@ -164,13 +164,16 @@ def wait_until(holds: Callable[[], bool], claim: str) -> None:
 
 
 def left_overs(cgroup: str = "sledsaga") -> Iterator[str]:
-    """Yield what a zone or a pool could leave: mounts, networks, links, cgroups, processes, folders."""
+    """Yield what a zone or a pool could leave: mounts, networks, links, cgroups, processes, folders.
+
+    The mark of a folder that a room stands on is no left-over: other rooms may be open beside this one.
+    """
     for line in Path("/proc/thread-self/mountinfo").read_text().splitlines():
         if line.split()[4].startswith(PLACES) or "fuse.zfs" in line:
             yield f"mount {line.split()[4]}"
     for folder in (*PLACES, "/sys/class/net"):
         if (path := Path(folder)).is_dir():
-            yield from (f"{folder}/{each.name}" for each in path.iterdir())
+            yield from (f"{folder}/{each.name}" for each in path.iterdir() if each.name != MADE)
     yield from (str(path) for path in Path("/sys/fs/cgroup").glob(f"*/{cgroup}"))
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
