@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from sagas.steps.patience import TRIES, patient
 from sledsaga.core.define import Absent, Conflicting, Present, Probe
 from sledsaga.core.model import Model
 from sledsaga.engine.context import Context
-from sledsaga.errors import CommandCancelled, SledsagaError, Transient
+from sledsaga.errors import CommandCancelled, HostError, SledsagaError, Transient
 from sledsaga.hosts.names import Compression, DatasetName
 from sledsaga.hosts.sled import Sled
 from sledsaga.hosts.zfs.spec import EPOCH, ID, Dataset, DatasetSpec, differing_settings, printed
@@ -68,9 +70,18 @@ class DatasetSeen(Model):
 
 
 class Looked(Model):
-    """Those of some datasets that were there, by name."""
+    """Those of some datasets that were there, by name.
+
+    `away`: those of which that could not be told, as their pool was away, and why.
+    """
 
     datasets: dict[str, DatasetSeen]
+    away: dict[str, str] = Field(default_factory=dict)
+
+    def refuse_away(self, name: str) -> None:
+        """Raise HostError for a dataset that could not be looked at: no undo would know what it was."""
+        if name in self.away:
+            raise HostError(f"{name} could not be looked at before: {self.away[name]}")
 
 
 class DatasetMade(Model):
@@ -114,13 +125,14 @@ def seen_of(found: Dataset) -> DatasetSeen:
 @patient
 def look(sled: Sled, names: list[str]) -> Looked:
     """Look at some datasets, before anything is done to them."""
-    found = sled.datasets.observe_all(names)
-    return Looked(datasets={name: seen_of(found[name]) for name in sorted(found)})
+    found, away = sled.datasets.recall_all(names)
+    return Looked(datasets={name: seen_of(found[name]) for name in sorted(found)}, away=away)
 
 
 @patient
 def ensure(sled: Sled, wanted: DatasetWanted, before: Looked) -> DatasetMade:
     """Have the dataset there, as it should be, and mounted unless it is for a zone."""
+    before.refuse_away(wanted.name)
     sled.datasets.ensure(wanted.spec, was_absent=wanted.name not in before.datasets)
     return DatasetMade(
         name=wanted.name, id=wanted.id, state=_state(wanted.spec, before.datasets.get(wanted.name))
@@ -128,8 +140,12 @@ def ensure(sled: Sled, wanted: DatasetWanted, before: Looked) -> DatasetMade:
 
 
 def undo_ensure(sled: Sled, wanted: DatasetWanted, before: Looked) -> None:
-    """Destroy the dataset when it was not there before; else give it back its settings, and unmount it."""
-    put_back(sled, wanted.spec, before.datasets.get(wanted.name))
+    """Destroy the dataset when it was not there before; else give it back its settings, and unmount it.
+
+    Nothing was done to one that could not be looked at before.
+    """
+    if wanted.name not in before.away:
+        put_back(sled, wanted.spec, before.datasets.get(wanted.name))
 
 
 def put_back(sled: Sled, spec: DatasetSpec, seen: DatasetSeen | None) -> None:
@@ -151,6 +167,7 @@ def put_back(sled: Sled, spec: DatasetSpec, seen: DatasetSeen | None) -> None:
 @patient
 def ensure_there(sled: Sled, wanted: DatasetWanted, before: Looked) -> DatasetMade:
     """Have the dataset there and mounted; one that is there keeps its id and its settings."""
+    before.refuse_away(wanted.name)
     spec = wanted.spec
     seen = before.datasets.get(wanted.name)
     found = sled.datasets.observe(spec.name)

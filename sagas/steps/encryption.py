@@ -38,6 +38,7 @@ def ensure(sled: Sled, wanted: PoolWanted, disk: FoundDisk, before: Looked) -> C
     """Have the encryption root there, mounted, its key loaded. Raises Transient while no key is to be had."""
     sled.keys.erase_left(disk.identity)
     name = crypt_name(wanted.name)
+    before.refuse_away(name)
     seen = sled.datasets.observe(name)
     if seen is not None and name not in before.datasets and sled.datasets.discard_unmade(seen):
         seen = None
@@ -60,6 +61,8 @@ def undo_ensure(sled: Sled, wanted: PoolWanted, disk: FoundDisk, before: Looked)
     """Destroy the root when it was not there before; else unmount it and unload its key, as it was."""
     sled.keys.erase_left(disk.identity)
     name = crypt_name(wanted.name)
+    if name in before.away:
+        return
     seen = before.datasets.get(name)
     put_back(sled, _spec(sled, wanted.name, disk.identity, epoch=0), seen)
     if seen is not None and not seen.is_key_loaded:

@@ -16,9 +16,11 @@ from sledsaga.core.commands import Command
 from sledsaga.core.define import Step
 from sledsaga.core.plan import plan
 from sledsaga.engine.catalog import Catalog
+from sledsaga.engine.context import Context
 from sledsaga.engine.engine import Engine
 from sledsaga.errors import CommandFailed, InvalidParams, SledsagaError
 from sledsaga.hosts.host import HostCommand
+from sledsaga.hosts.names import DiskIdentity
 from sledsaga.hosts.sim import Fault
 from sledsaga.store.memory import MemoryStore
 
@@ -217,6 +219,35 @@ def test_a_disk_that_is_away_may_hold_the_pool(labs: Labs, library: dict[str, An
     assert lab.views[-1].state == "stuck"
     assert "A0-WUS4 is not plugged in, so whether it holds" in why(lab.views[-1])
     assert (view.state, lab.seen()) == ("undone", before), why(view)
+
+
+@pytest.mark.parametrize("policy", ["all-or-nothing", "best-effort"])
+def test_what_came_with_its_pool_is_not_changed(formatted: Any, library: dict[str, Any], policy: str) -> None:
+    """Of a pool that is away it is not known what is on it: when it comes, all on it stays as it was."""
+    before = formatted.seen()
+    sh(formatted, f"zpool export {POOL}")
+    debug = {"pool": POOL, "kind": "debug", "quota": 2**31}
+
+    def bring(call: Callable[[], Any]) -> Any:
+        seen = call()
+        sh(formatted, f"zpool import {POOL}")
+        sled = formatted.sled(Context("a person", "none", "none"))
+        with sled.keys.file(DiskIdentity(**library["format"]["disk"]), epoch=0):
+            sh(formatted, f"zfs load-key {POOL}/crypt")
+        sh(formatted, "zfs mount -a")
+        return seen
+
+    def fail(call: Callable[[], Any]) -> Any:
+        call()
+        raise CommandFailed("planted")
+
+    def change(step: Step) -> Step:
+        step = library["once_only"](step)
+        act = bring if step.name.startswith("before") else fail if step.name == "report" else None
+        return step if act is None else replace(step, do=library["wrapped"](step.do, act))
+
+    view = formatted.run("ensure-datasets", {"datasets": [debug], "policy": policy}, change=change)
+    assert (view.state, formatted.seen()) == ("undone", before), why(view)
 
 
 @pytest.mark.parametrize(("quota", "state"), [(BYTES * 4, "succeeded"), (BYTES, "undone")])

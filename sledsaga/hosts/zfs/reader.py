@@ -18,7 +18,7 @@ from sledsaga.hosts.zfs import commands, parse
 from sledsaga.hosts.zfs.abilities import ILLUMOS_ZFS, Abilities
 from sledsaga.hosts.zfs.mounts import Mounts
 from sledsaga.hosts.zfs.spec import Dataset
-from sledsaga.hosts.zpool.imported import require_open
+from sledsaga.hosts.zpool.imported import untold
 
 KeysOf = Callable[[str, int | None], Iterator[bytes]]
 """Yields the keys that may open the encryption root of a pool, by the epoch that is recorded on it."""
@@ -54,10 +54,20 @@ class DatasetReader:
 
         What undoes asks this way: of a pool that is away, ZFS says that its datasets do not exist.
         """
-        seen = self.observe(name)
-        if seen is None:
-            require_open(self.host, self.abilities, name)
-        return seen
+        found, away = self.recall_all([name])
+        if name in away:
+            raise CommandFailed(away[name])
+        return found.get(name)
+
+    def recall_all(self, names: Sequence[str]) -> tuple[dict[str, Dataset], dict[str, str]]:
+        """Return those of the datasets that are there, and why it cannot be told of those whose pool is away.
+
+        What seems absent is looked at again when its pool is known to be open: it may have come meanwhile.
+        """
+        found = self.observe_all(names)
+        missing = [name for name in names if name not in found]
+        away = untold(self.host, self.abilities, missing) if missing else {}
+        return found | self.observe_all([name for name in missing if name not in away]), away
 
     def present(self, name: str) -> Dataset:
         """Return a dataset that has to be there. Raises CommandFailed when it is not."""

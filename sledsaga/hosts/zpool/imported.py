@@ -5,6 +5,8 @@ Of a pool that is not imported, and of one that it could not open, ZFS says that
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from sledsaga.errors import CommandFailed
 from sledsaga.hosts.answer import require
 from sledsaga.hosts.host import Host
@@ -20,23 +22,14 @@ def imported(host: Host, zfs: Abilities) -> tuple[Pool, ...]:
 
 def refuse_shut(pool: Pool) -> None:
     """Raise CommandFailed for a pool that ZFS could not open: what is on it cannot be told."""
-    if pool.is_shut:
-        raise CommandFailed(
-            f"{pool.name} is {pool.health}, its disk could not be opened when ZFS started; "
-            f"bring the disk back, then `zpool clear {pool.name}`"
-        )
+    if why := _shut(pool):
+        raise CommandFailed(why)
 
 
-def require_open(host: Host, zfs: Abilities, dataset: str) -> None:
-    """Raise CommandFailed unless a dataset's pool is imported and open: only then can it be known as gone."""
-    name = dataset.partition("/")[0]
-    found = next((pool for pool in imported(host, zfs) if pool.name == name), None)
-    if found is None:
-        raise CommandFailed(
-            f"{name} is not imported, so whether it holds {dataset} cannot be told; import it, "
-            f"or skip this when the pool is gone for good"
-        )
-    refuse_shut(found)
+def untold(host: Host, zfs: Abilities, datasets: Iterable[str]) -> dict[str, str]:
+    """Say of datasets that seem to be gone why that cannot be told: their pool is not imported, or shut."""
+    pools = {str(pool.name): pool for pool in imported(host, zfs)}
+    return {name: why for name in datasets if (why := _away(pools, name))}
 
 
 def refuse_shut_at(host: Host, zfs: Abilities, place: str) -> None:
@@ -44,3 +37,22 @@ def refuse_shut_at(host: Host, zfs: Abilities, place: str) -> None:
     for pool in imported(host, zfs):
         if place.startswith(f"{pool.name.mountpoint}/"):
             refuse_shut(pool)
+
+
+def _away(pools: Mapping[str, Pool], dataset: str) -> str:
+    name = dataset.partition("/")[0]
+    if name in pools:
+        return _shut(pools[name])
+    return (
+        f"{name} is not imported, so whether it holds {dataset} cannot be told; import it, "
+        f"or skip this when the pool is gone for good"
+    )
+
+
+def _shut(pool: Pool) -> str:
+    if not pool.is_shut:
+        return ""
+    return (
+        f"{pool.name} is {pool.health}, its disk could not be opened when ZFS started; "
+        f"bring the disk back, then `zpool clear {pool.name}`"
+    )
