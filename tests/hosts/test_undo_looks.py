@@ -385,3 +385,23 @@ def test_what_is_gone_from_an_open_pool_is_gone(rig: Rig) -> None:
     for undo in UNDOES.values():
         undo(rig.sled)
     assert not rig.sled.datasets.destroy(DEBUG)
+
+
+@pytest.mark.parametrize("is_rebooted", [True, False])
+def test_files_in_what_seems_half_made_are_kept(rig: Rig, *, is_rebooted: bool) -> None:
+    """A dataset that nothing was set on is a create that was cut short only when it holds no file."""
+
+    def undo() -> Dataset | None:
+        rig.run("zfs", "unmount", ZONES)
+        if is_rebooted:
+            rig.sim.reboot()
+        put_back(rig.sled, DatasetSpec.of(ZONES, None), None)
+        return rig.sled.datasets.observe(ZONES)
+
+    rig.run("zfs", "create", ZONES)
+    rig.host.write_file(f"{ZONES.mountpoint}/notes", b"mine")
+    assert undo() is not None
+    rig.sled.datasets.mount(ZONES)
+    assert rig.host.read_file(f"{ZONES.mountpoint}/notes") == b"mine"
+    rig.host.remove_file(f"{ZONES.mountpoint}/notes")
+    assert undo() is None

@@ -139,12 +139,13 @@ class Datasets(DatasetMounting):
     def discard_unmade(self, seen: Dataset) -> bool:
         """Destroy a dataset whose create was cut short: it holds nothing and nothing was ever set on it.
 
-        Only for one that was not there before this saga. False, and nothing is done, for any other.
+        Only for one that was not there before this saga. False, and nothing is done, for any other. Raises
+        ForeignObject for one that cannot be looked into.
         """
         if seen.saga is not None or seen.id is not None or seen.referenced > EMPTY_BYTES:
             return False
         own = set(require(self.host, commands.get_own(seen.name)).split()) - SET_BY_ENCRYPTION
-        if own or self.below(seen.name) or (seen.is_mounted and self.host.list_dir(seen.mountpoint)):
+        if own or self.below(seen.name) or self._held(seen) is not None:
             return False
         self.unmount(seen.name)
         self.mounts.patiently(commands.destroy_dataset(seen.name), (parse.ABSENT,), place=seen.mountpoint)
