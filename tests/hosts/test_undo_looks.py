@@ -13,10 +13,12 @@ from sagas.steps.datasets import put_back
 from sledsaga.errors import CommandFailed, ForeignObject, HostError, Transient
 from sledsaga.hosts.answer import changes
 from sledsaga.hosts.disks import Disk
+from sledsaga.hosts.host import HostCommand
 from sledsaga.hosts.keys import KEY_DIR, SECRET_FILE, Secrets, secrets_document
 from sledsaga.hosts.names import DatasetKind, DatasetName, PoolName, ZoneName
 from sledsaga.hosts.sim import DiskSpec, Fault, SimHost, SimSled
 from sledsaga.hosts.sled import Sled
+from sledsaga.hosts.step import StepHost
 from sledsaga.hosts.zfs.spec import Dataset, DatasetSpec, Encryption
 from sledsaga.hosts.zone import Profile, ZoneNetwork, ZoneSpec
 
@@ -405,3 +407,18 @@ def test_files_in_what_seems_half_made_are_kept(rig: Rig, *, is_rebooted: bool) 
     assert rig.host.read_file(f"{ZONES.mountpoint}/notes") == b"mine"
     rig.host.remove_file(f"{ZONES.mountpoint}/notes")
     assert undo() is None
+
+
+def test_what_went_with_its_pool_was_not_destroyed(rig: Rig) -> None:
+    """When the pool goes just before the destroy, zfs says of what is still on it that it does not exist."""
+    waiting = [lambda: rig.run("zpool", "export", POOL)]
+
+    def tell(command: HostCommand) -> None:
+        if command.argv[:2] == ("zfs", "destroy") and waiting:
+            waiting.pop()()
+
+    host = StepHost(rig.host, before=tell)
+    with pytest.raises(CommandFailed, match="is not imported"):
+        Sled(host, "s1", pause=lambda _seconds: None).datasets.destroy(DEBUG)
+    back(rig)
+    assert rig.sled.datasets.destroy(DEBUG)

@@ -131,7 +131,7 @@ class Datasets(DatasetMounting):
             self.refuse_destruction(seen)
             self.unmount(name)
             self.unmount_from_zone(name)
-            self.mounts.patiently(commands.destroy_dataset(name), (parse.ABSENT,), place=seen.mountpoint)
+            self._destroy(seen)
         if place is not None:
             self.release(place)
         return seen is not None
@@ -148,7 +148,7 @@ class Datasets(DatasetMounting):
         if own or self.below(seen.name) or self._held(seen) is not None:
             return False
         self.unmount(seen.name)
-        self.mounts.patiently(commands.destroy_dataset(seen.name), (parse.ABSENT,), place=seen.mountpoint)
+        self._destroy(seen)
         return True
 
     def refuse_other(self, spec: DatasetSpec, seen: Dataset, *, adopt: bool = False) -> None:
@@ -188,6 +188,14 @@ class Datasets(DatasetMounting):
         held = None if is_delegated else self._held(seen)
         if held is not None:
             raise ForeignObject(f"{seen.name} holds files ({held}) at {seen.mountpoint}; it was kept")
+
+    def _destroy(self, seen: Dataset) -> None:
+        """Destroy a dataset that was looked into; when zfs says that it is gone, its pool may be away."""
+        done = self.mounts.patiently(
+            commands.destroy_dataset(seen.name), (parse.ABSENT,), place=seen.mountpoint
+        )
+        if done.code != 0:
+            self.recall(seen.name)
 
     def _held(self, seen: Dataset) -> str | None:
         """Name a file that a dataset holds; it is mounted for the look, when it was not."""
