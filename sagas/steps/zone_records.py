@@ -156,7 +156,7 @@ def _record(sled: Sled, name: ZoneName, zone: ZoneWanted | None) -> ZoneRecord |
     image = None if zone is None else _image(sled, zone)
     if zone is None or image is None or sled.zones.fingerprint(spec_of(zone, image)) != seen.fingerprint:
         return record
-    root = sled.datasets.observe(zone.root)
+    root = sled.datasets.recall(zone.root)
     return record.model_copy(
         update={
             "zone": zone,

@@ -103,6 +103,13 @@ class PoolName(str):
         """Name the pool of that class and id."""
         return cls(f"{'oxp' if pool_class == 'external' else 'oxi'}_{pool_id}")
 
+    @classmethod
+    def at(cls, path: str) -> Self | None:
+        """Name the pool below whose mountpoint a path is, or None."""
+        roots = _ROOT_OF_PREFIX.items()
+        names = (path.replace(f"{root}/", f"{prefix}_", 1).partition("/")[0] for prefix, root in roots)
+        return next((cls(name) for name in names if _POOL.fullmatch(name)), None)
+
     @property
     def pool_class(self) -> PoolClass:
         """`external` for a U.2, `internal` for an M.2."""

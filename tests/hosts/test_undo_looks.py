@@ -359,9 +359,12 @@ def test_nothing_is_gone_while_its_pool_is_away(
     undo(rig.sled)
 
 
+@pytest.mark.parametrize(("close", "why"), [(shut, "zpool clear"), (export, "is not imported")])
 @pytest.mark.parametrize("act", ["install", "profile", "boot", "remove"])
-def test_no_zone_is_changed_where_its_pool_is_shut(rig: Rig, zone: ZoneSpec, act: str) -> None:
-    """With the root of a zone on a pool that cannot be opened the zone stays as it is, and it is said why."""
+def test_no_zone_is_changed_where_its_pool_is_away(
+    rig: Rig, zone: ZoneSpec, act: str, close: Callable[[Rig], None], why: str
+) -> None:
+    """With the root of a zone on a pool that is away the zone stays as it is, and it is said why."""
     profile = zone.profile or pytest.fail("the zone has one")
     acts: dict[str, Callable[[], object]] = {
         "install": lambda: rig.sled.zones.install(zone),
@@ -371,9 +374,9 @@ def test_no_zone_is_changed_where_its_pool_is_shut(rig: Rig, zone: ZoneSpec, act
     }
     if act == "install":
         rig.sled.zones.uninstall(ZONE)
-    shut(rig)
+    close(rig)
     count = rig.sim.changes()
-    with pytest.raises(CommandFailed, match="zpool clear"):
+    with pytest.raises(CommandFailed, match=why):
         acts[act]()
     assert rig.sim.changes() == count
     back(rig)

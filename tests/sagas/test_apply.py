@@ -10,17 +10,23 @@ from typing import Any
 
 import pytest
 
+from sledsaga.hosts.host import HostCommand
 from sledsaga.hosts.sim import DiskSpec, Fault, SimSled
 
 Labs = Callable[[str], Any]
 CRDB = "oxz_cockroachdb_a0000000-0000-4000-8000-000000000003"
 NEXUS = "oxz_nexus_a0000000-0000-4000-8000-000000000004"
-DATA = "oxp_11111111-1111-4111-8111-111111111111/crypt/cockroachdb"
+POOL = "oxp_11111111-1111-4111-8111-111111111111"
+DATA = f"{POOL}/crypt/cockroachdb"
 LEDGER = "omicron-sled-config.json"
 
 
 def why(view: Any) -> str:
     return "; ".join(f"{step.path}: {step.error}" for step in view.steps if step.error)
+
+
+def sh(lab: Any, line: str) -> None:
+    assert lab.sim.host.run(HostCommand(tuple(line.split()), mutates=True)).code == 0, line
 
 
 def names(lab: Any, part: str) -> set[str]:
@@ -288,3 +294,16 @@ def test_data_written_meanwhile_is_kept(labs: Labs, library: dict[str, Any]) -> 
     assert view.state == "stuck"
     assert any("cockroachdb" in one.step and "holds" in one.error for one in view.stuck)
     assert DATA in names(lab, "datasets")
+
+
+def test_no_zone_goes_while_its_pool_is_away(applied: Any, library: dict[str, Any]) -> None:
+    """Zones whose roots are on a pool that is not imported are not taken away, and not halted either."""
+    for zone in names(applied, "zones"):
+        sh(applied, f"zoneadm -z {zone} halt")
+    sh(applied, f"zpool export {POOL}")
+    before = applied.seen()
+    document = library["document"](2)
+    disks = {key: disk for key, disk in document["disks"].items() if disk["identity"]["serial"] != "A0"}
+    view = applied.run("apply-sled-config", document | {"disks": disks, "datasets": {}, "zones": {}})
+    assert (view.state, applied.seen()) == ("undone", before), why(view)
+    assert f"{POOL} is not imported" in why(view)

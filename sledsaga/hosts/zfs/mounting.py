@@ -19,7 +19,7 @@ from sledsaga.hosts.zfs.encryption import DatasetKeys
 from sledsaga.hosts.zfs.mountpoints import Mountpoints
 from sledsaga.hosts.zfs.mounts import GONE
 from sledsaga.hosts.zfs.spec import Dataset
-from sledsaga.hosts.zpool.imported import refuse_shut_at
+from sledsaga.hosts.zpool.imported import refuse_away_at
 
 NOT_MOUNTED = ("not currently mounted",)
 
@@ -40,11 +40,11 @@ class DatasetMounting(DatasetKeys):
         """Have the dataset whose place this is mounted, when a reboot has unmounted it; none is fine.
 
         Raises ForeignObject when several belong there, or when its key is not to be had; CommandFailed when
-        its pool cannot be opened.
+        its pool is away.
         """
         there = [each for each in self.mounts.places() if each.mountpoint == place]
         if not there:
-            refuse_shut_at(self.host, self.abilities, place)
+            refuse_away_at(self.host, self.abilities, place)
         if any(each.is_mounted for each in there):
             return
         found = self.observe_all([each.name for each in there]) if there else {}

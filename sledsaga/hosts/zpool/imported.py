@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from sledsaga.errors import CommandFailed
 from sledsaga.hosts.answer import require
 from sledsaga.hosts.host import Host
+from sledsaga.hosts.names import PoolName
 from sledsaga.hosts.zfs.abilities import Abilities
 from sledsaga.hosts.zpool import commands, parse
 from sledsaga.hosts.zpool.parse import Pool
@@ -32,11 +33,12 @@ def untold(host: Host, zfs: Abilities, datasets: Iterable[str]) -> dict[str, str
     return {name: why for name in datasets if (why := _away(pools, name))}
 
 
-def refuse_shut_at(host: Host, zfs: Abilities, place: str) -> None:
-    """Raise CommandFailed when a place is on a pool that is shut: what belongs there cannot be told."""
-    for pool in imported(host, zfs):
-        if place.startswith(f"{pool.name.mountpoint}/"):
-            refuse_shut(pool)
+def refuse_away_at(host: Host, zfs: Abilities, place: str) -> None:
+    """Raise CommandFailed when a place is on a pool that is away: what belongs there cannot be told."""
+    name = PoolName.at(place)
+    away = {} if name is None else untold(host, zfs, [f"{name}{place.removeprefix(name.mountpoint)}"])
+    if away:
+        raise CommandFailed(next(iter(away.values())))
 
 
 def _away(pools: Mapping[str, Pool], dataset: str) -> str:
