@@ -78,10 +78,17 @@ def look(sled: Sled, pool: PoolName) -> KeySeen:
 
 
 def undo_look(sled: Sled, pool: PoolName) -> None:
-    """Erase the key file that a killed look left behind. One that found no disk has written none."""
+    """Erase the key file that a killed look left behind. One that found no disk has written none.
+
+    Raises Transient while the disk is not found now and a key is left: the disk may have been found then.
+    """
     try:
         disk = pools.find(sled=sled, wanted=PoolWanted(name=pool)).identity
-    except ForeignObject:
+    except ForeignObject as error:
+        if left := sled.keys.left():
+            raise Transient(
+                f"the key in {' or '.join(left)} may be its key, so erase that: {error}"
+            ) from error
         return
     sled.keys.erase_left(disk)
 

@@ -134,6 +134,26 @@ def test_a_key_that_a_killed_look_left_is_erased(lab: Any, library: dict[str, An
     assert lab.sim.host.list_dir(KEY_DIR) == ()
 
 
+def test_a_key_is_asked_about_when_its_disk_cannot_be_found(lab: Any, library: dict[str, Any]) -> None:
+    """A key that a killed look left is not forgotten when the pool's disk cannot be read any more."""
+    path = Keys(lab.sim.host, SecretFile(lab.sim.host)).path(DISKS[POOL])
+
+    def leave(look: Callable[[], Any]) -> Any:
+        look()
+        lab.sim.host.make_dir(KEY_DIR)
+        lab.sim.host.write_file(path, b"k" * 32)
+        lab.sim.set_disk("A0", "failing")
+        raise CommandFailed("planted")
+
+    def change(step: Step) -> Step:
+        once: Step = library["once_only"](step)
+        return replace(once, do=library["wrapped"](once.do, leave)) if once.name[:6] == "before" else once
+
+    view = lab.run("rotate-keys", strictly(library), change=change)
+    assert view.state == "stuck", why(view)
+    assert f"the key in {path} may be its key" in why(view)
+
+
 def test_a_pool_that_is_not_there_is_only_told(lab: Any, library: dict[str, Any]) -> None:
     """Where no disk carries the pool there is nothing to be erased, and the saga is undone."""
     view = lab.run("rotate-keys", strictly(library, OTHER))
