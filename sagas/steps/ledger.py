@@ -45,6 +45,11 @@ class LedgerSeen(Model):
             else dict(json.loads(self.contents[self.newest].encode(BYTE_FOR_BYTE)))
         )
 
+    @property
+    def at_hand(self) -> list[str]:
+        """The paths of copies that were looked at, so that an undo knows what they held."""
+        return [path for path in self.copies if path not in self.unavailable]
+
     def content(self, path: str) -> bytes | None:
         """Return what the copy at a path held, or None."""
         digest = self.copies.get(path)
@@ -113,8 +118,11 @@ def look(sled: Sled, name: str) -> LedgerSeen:
 
 @patient
 def write(sled: Sled, name: str, document: dict[str, Json], before: LedgerSeen) -> LedgerWritten:
-    """Write a document to every copy that does not hold it. Raises Conflict, HostError (no copy written)."""
-    done = sled.ledgers.write(name, to_write(document, before))
+    """Write a document to every copy that does not hold it. Raises Conflict, HostError (no copy written).
+
+    A copy that was not at hand before is not written: no undo would know what it held.
+    """
+    done = sled.ledgers.write(name, to_write(document, before), only=before.at_hand)
     missing = [f"{path}: {why}" for path, why in done.failed]
     return LedgerWritten(
         generation=done.generation, copies=sorted((*done.written, *done.unchanged)), missing=missing
@@ -128,12 +136,12 @@ def undo_write(sled: Sled, name: str, document: dict[str, Json], before: LedgerS
     hold our document, which would win over the older one when its disk comes back.
     """
     mine = encode(to_write(document, before))
-    problems = {f"{place.path}/{name}": place.problem for place in sled.ledger_places()}
-    problems = dict.fromkeys(before.copies, "its pool is not imported") | problems
+    now = {f"{place.path}/{name}": place.problem for place in sled.ledger_places()}
+    problems = {path: now.get(path, "its pool is not imported") for path in before.at_hand}
     for path, problem in problems.items():
         if not problem:
             problems[path] = _put_back(sled, path, mine=mine, was=before.content(path))
-    away = [f"{path}: {why}" for path, why in problems.items() if why and path not in before.unavailable]
+    away = [f"{path}: {why}" for path, why in problems.items() if why]
     if away:
         raise HostError(f"{'; '.join(away)}: it may hold what is undone; bring it back, then retry the undo")
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -145,8 +145,11 @@ class Ledgers:
             )
         return LedgerRead(next(iter(newest), None), generation, copies)
 
-    def write(self, name: str, document: Document) -> LedgerWritten:
-        """Write a document that carries its own generation. Raises Conflict, HostError (no copy written)."""
+    def write(self, name: str, document: Document, *, only: Collection[str] | None = None) -> LedgerWritten:
+        """Write a document that carries its own generation. Raises Conflict, HostError (no copy written).
+
+        `only`: the paths of the copies that may be written; the others are told as missing.
+        """
         data, seen = encode(document), self.read(name)
         generation = parse_copy(data)
         if generation < seen.generation:
@@ -155,7 +158,7 @@ class Ledgers:
             raise Conflict(
                 f"ledger {name}: generation {generation} is taken by another content; use a higher one"
             )
-        return self._write_all(name, data, generation)
+        return self._write_all(name, data, generation, only)
 
     def commit(self, name: str, body: Document) -> LedgerWritten:
         """Write a document under the next generation, which is put in for `generation`."""
@@ -193,8 +196,10 @@ class Ledgers:
         except HostError as error:
             return Copy(path, "unavailable", why=str(error)), b""
 
-    def _write_all(self, name: str, data: bytes, generation: int) -> LedgerWritten:
-        results = [self._write_copy(place, name, data) for place in self.places()]
+    def _write_all(
+        self, name: str, data: bytes, generation: int, only: Collection[str] | None
+    ) -> LedgerWritten:
+        results = [self._write_copy(place, name, data, only) for place in self.places()]
         results = self._confirmed(results, data)
         failed = tuple((path, why) for path, did, why in results if did == "failed")
         if len(failed) == len(results):
@@ -217,13 +222,15 @@ class Ledgers:
             return result
         return path, "failed", problem or "its dataset was mounted anew while it was written; write it again"
 
-    def _write_copy(self, place: Place, name: str, data: bytes) -> Result:
+    def _write_copy(self, place: Place, name: str, data: bytes, only: Collection[str] | None) -> Result:
         path = posixpath.join(place.path, name)
         if place.problem:
             return path, "failed", place.problem
         try:
             if self.host.read_file(path) == data:
                 return path, "unchanged", ""
+            if only is not None and path not in only:
+                return path, "failed", "it was not at hand when it was looked at; write it again"
             self.host.write_file(path, data)
         except _NOT_OF_ONE_COPY:
             raise
