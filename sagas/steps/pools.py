@@ -100,7 +100,7 @@ def _carrier(sled: Sled, name: PoolName) -> tuple[Disk, PoolName]:
 @patient
 def ensure(sled: Sled, wanted: PoolWanted, disk: FoundDisk) -> PoolMade:
     """Have the pool imported and set up as each pool is; make it when its disk was blank."""
-    is_ours = sled.pools.create(wanted.name, disk.disk, was_blank=disk.label is None)
+    is_ours = sled.pools.create(wanted.name, _now(sled, wanted, disk), was_blank=disk.label is None)
     sled.pools.configure(wanted.name)
     return PoolMade(name=wanted.name, is_ours=is_ours)
 
@@ -127,13 +127,23 @@ def _bring_back(sled: Sled, wanted: PoolWanted, disk: FoundDisk) -> None:
     """
     if sled.pools.observe(wanted.name) is not None:
         return
-    if sled.disks.find(disk.identity) is None:
+    there = _now(sled, wanted, disk)
+    if sled.disks.identify(there.path) == wanted.name:
+        sled.pools.bring_back(wanted.name, there, was_blank=True)
+
+
+def _now(sled: Sled, wanted: PoolWanted, disk: FoundDisk) -> Disk:
+    """Return the disk as it is now: after a reboot, or in another slot, it may be at another path.
+
+    Raises HostError while it is not plugged in.
+    """
+    there = sled.disks.find(disk.identity)
+    if there is None:
         raise HostError(
             f"disk {disk.identity} is not plugged in, so whether it holds {wanted.name} cannot be told; "
             f"plug it in, or skip this when the disk is gone for good"
         )
-    if sled.disks.identify(disk.path) == wanted.name:
-        sled.pools.bring_back(wanted.name, disk.disk, was_blank=True)
+    return there
 
 
 def probe(sled: Sled, wanted: PoolWanted) -> Probe:

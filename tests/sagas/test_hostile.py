@@ -12,6 +12,8 @@ import pytest
 from sagas.ensure_datasets import OPERATION as ENSURE_DATASETS
 from sagas.format_u2 import OPERATION as FORMAT_U2
 from sagas.provision_crdb import OPERATION as PROVISION_CRDB
+from sagas.steps import pools
+from sagas.steps.pools import PoolWanted
 from sledsaga.core.commands import Command
 from sledsaga.core.define import Step
 from sledsaga.core.plan import plan
@@ -20,7 +22,7 @@ from sledsaga.engine.context import Context
 from sledsaga.engine.engine import Engine
 from sledsaga.errors import CommandFailed, InvalidParams, SledsagaError
 from sledsaga.hosts.host import HostCommand
-from sledsaga.hosts.names import DiskIdentity
+from sledsaga.hosts.names import DiskIdentity, PoolName
 from sledsaga.hosts.sim import Fault
 from sledsaga.store.memory import MemoryStore
 
@@ -348,3 +350,18 @@ def test_nothing_is_destroyed_by_force(labs: Labs, library: dict[str, Any]) -> N
     created = {argv[-1] for argv in ran if argv[:2] == ("zfs", "create")} | {POOL}
     destroyed = [argv[2:] for argv in ran if argv[1:2] == ("destroy",)]
     assert sorted(destroyed) == sorted((name,) for name in created)
+
+
+def test_a_disk_that_is_at_another_path_now_is_known_by_its_identity(labs: Labs) -> None:
+    """A reboot may give a disk another path: its pool is made on it, and undone, not on what is there now."""
+    lab = labs("blank")
+    before = lab.seen()
+    sled = lab.sled(Context("saga", "none", "none"))
+    wanted = PoolWanted(name=PoolName(POOL), disk=DiskIdentity("1b96", "WUS4", "A0"))
+    found = pools.find(sled=sled, wanted=wanted)
+    moved = found.model_copy(update={"path": found.path.replace("A0", "A1")})
+    assert pools.ensure(sled=sled, wanted=wanted, disk=moved).is_ours
+    assert sled.disks.identify(found.path) == POOL
+    sh(lab, f"zpool export {POOL}")
+    pools.undo_ensure(sled=sled, wanted=wanted, disk=moved)
+    assert (sled.disks.identify(found.path), lab.seen()) == (None, before)
