@@ -105,10 +105,13 @@ def refuse_built(other: Zone | ZoneRecord) -> None:
 def rebuild(sled: Sled, record: ZoneRecord) -> None:
     """Build a zone as it was, up to installed; each part that is there already is left alone.
 
+    The profile comes last, so a zone that is installed may lack it: an undo was cut short there.
     Raises ForeignObject when the zone is gone and it is not known what it was made of.
     """
     seen = sled.zones.observe(record.name)
     if seen is not None and seen.fingerprint == record.fingerprint and _is_built(seen.state, record.state):
+        if seen.state == "installed" and record.state not in UNBUILT and record.zone is not None:
+            record.zones(sled).write_profile(seen.path, profile_of(record.zone))
         return
     spec = record.spec()
     if spec is None or record.zone is None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
 import pytest
 
+from sledsaga.core.define import Step
+from sledsaga.errors import CommandFailed, HostError
 from sledsaga.hosts.host import HostCommand
+from sledsaga.hosts.illumos.profile import SITE
 from sledsaga.hosts.sim import DiskSpec, Fault, SimSled
 
 Labs = Callable[[str], Any]
@@ -307,3 +311,27 @@ def test_no_zone_goes_while_its_pool_is_away(applied: Any, library: dict[str, An
     view = applied.run("apply-sled-config", document | {"disks": disks, "datasets": {}, "zones": {}})
     assert (view.state, applied.seen()) == ("undone", before), why(view)
     assert f"{POOL} is not imported" in why(view)
+
+
+def test_an_undo_that_was_cut_short_still_writes_the_profile(applied: Any, library: dict[str, Any]) -> None:
+    """A zone that is built anew has its profile, also when a crash came between install and profile."""
+    path = f"/pool/ext/{POOL[4:]}/crypt/zone/{CRDB}/{SITE}"
+    before = (applied.seen(), applied.sim.host.read_file(path))
+    undone: list[str] = []
+
+    def dies(command: Any) -> None:
+        if command.argv == ("write_file", path) and not undone:
+            undone.append(CRDB)
+            raise HostError("planted")
+
+    def fail(call: Callable[[], Any]) -> Any:
+        call()
+        applied.before = dies
+        raise CommandFailed("planted")
+
+    def change(step: Step) -> Step:
+        return replace(step, do=library["wrapped"](step.do, fail)) if step.name == "retire" else step
+
+    view = applied.run("apply-sled-config", library["document"](2), change=change)
+    assert (view.state, undone) == ("undone", [CRDB]), why(view)
+    assert (applied.seen(), applied.sim.host.read_file(path)) == before
