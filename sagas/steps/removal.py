@@ -4,7 +4,7 @@ Rules
 - All of them are halted first, and nothing new starts until all are: a service never runs twice.
 - Zones that are no longer wanted stay halted, whole, until everything else is done and recorded. Only then
   are they taken away, so whatever fails earlier just boots them again.
-- The data of a zone stays. Its root and its links go.
+- The data of a zone stays. Its root and its links go, but not an address that a zone which stays has, too.
 - A zone goes only when the ledger's document named it: what others have put on the sled is left alone.
 """
 
@@ -59,12 +59,16 @@ def undo_shut_down(sled: Sled, zones: list[ZoneWanted], images: list[Image], bef
 
 @patient
 def retire(sled: Sled, zones: list[ZoneWanted], before: ZonesSeen, keep: list[str]) -> Gone:
-    """Take away the zones that are not wanted, with root and links; data and datasets in `keep` stay."""
+    """Take away the zones that are not wanted, with root and links; data and datasets in `keep` stay.
+
+    An address of the global zone is known by its number: a zone that comes in another's place may have it.
+    """
     leaving = before.without(zones)
+    used = {zone.gz_object for zone in zones if zone.gz_address is not None}
     for record in leaving:
         sled.zones.retire(record.name)
         if record.zone is not None:
-            _retire_parts(sled, record, record.zone, keep)
+            _retire_parts(sled, record, record.zone, [*keep, *used])
     return Gone(zones=[record.name for record in leaving])
 
 
@@ -86,7 +90,7 @@ def _going(sled: Sled, zones: list[ZoneWanted], images: list[Image], before: Zon
 def _retire_parts(sled: Sled, record: ZoneRecord, zone: ZoneWanted, keep: list[str]) -> None:
     if record.root is not None and record.root.saga is not None and zone.root not in keep:
         record.datasets(sled).destroy(zone.root, mountpoint=zone.root.mountpoint)
-    if record.address_owner is not None:
+    if record.address_owner is not None and zone.gz_object not in keep:
         replace(sled, saga=record.address_owner).links.delete_address(zone.gz_object)
     if record.link_owner is not None:
         record.links(sled).delete_vnic(zone.link)

@@ -169,6 +169,28 @@ def test_a_zone_that_is_no_longer_named_goes(applied: Any, library: dict[str, An
     assert applied.sim.changes() == gone
 
 
+def test_an_address_passes_to_the_zone_that_comes_in_anothers_place(
+    applied: Any, library: dict[str, Any]
+) -> None:
+    """A new zone of internal DNS has the address of the one that it replaces; the last to go takes it."""
+    addresses = applied.sim.describe()["addresses"]
+    old, new = "a0000000-0000-4000-8000-000000000002", "a0000000-0000-4000-8000-00000000000a"
+    wanted = library["document"]() | {"generation": 2}
+    wanted["zones"][new] = wanted["zones"].pop(old) | {"id": new}
+    for one in wanted["datasets"].values():
+        one["name"]["kind"] = one["name"]["kind"].replace(old, new)
+        one["id"] = one["id"].replace("d0", "d1") if new in one["name"]["kind"] else one["id"]
+    wanted["datasets"] = {one["id"]: one for one in wanted["datasets"].values()}
+    view = applied.run("apply-sled-config", wanted)
+    assert view.state == "succeeded", why(view)
+    assert {f"oxz_internal_dns_{new}"} == {each for each in names(applied, "zones") if "_dns_" in each}
+    assert applied.sim.describe()["addresses"] == addresses != []
+    del wanted["zones"][new]
+    view = applied.run("apply-sled-config", wanted | {"generation": 3})
+    assert view.state == "succeeded", why(view)
+    assert applied.sim.describe()["addresses"] == []
+
+
 def test_a_zone_with_another_image_is_built_anew(applied: Any, library: dict[str, Any]) -> None:
     """Only the zone whose image changed is halted and installed again; the others are left alone."""
     document = library["document"]() | {"generation": 2}
