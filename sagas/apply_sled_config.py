@@ -190,7 +190,7 @@ def _shutdown_rows(config: SledConfig) -> Iterator[Step]:
         name="zones-before",
         undo=ONLY_LOOKS,
         inputs=zones,
-        after=[named("pool", pool.name) for pool in config.pools],
+        after=[*(named("crypt", pool.name) for pool in config.pools), *map(_row, config.datasets)],
         retry=TRIES,
         timeout_s=CHANGE_S,
     )
@@ -199,7 +199,6 @@ def _shutdown_rows(config: SledConfig) -> Iterator[Step]:
         name="shut-down",
         undo=removal.undo_shut_down,
         inputs=zones | {"images": _images(config.zones), "before": output_of("zones-before")},
-        after=[_row(one) for one in config.datasets],
         retry=TRIES,
         timeout_s=CHANGE_S,
         undo_timeout_s=CHANGE_S,

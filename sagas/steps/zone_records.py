@@ -3,6 +3,9 @@
 A zone's root is disposable: it is installed from an image, and what must last is in a delegated dataset. So
 a zone can be taken away and come back, provided that what it was made of is known: the ledger's document
 says so, and the fingerprint in the zone's configuration proves it.
+
+A zone is looked at when the datasets that are wanted are mounted: after a reboot a zone of Linux whose root
+is not mounted looks as if it had never been installed, and an undo would leave it so.
 """
 
 from __future__ import annotations
@@ -152,7 +155,7 @@ def gz_cidr(address: str) -> str:
 
 
 def _record(sled: Sled, name: ZoneName, zone: ZoneWanted | None) -> ZoneRecord | None:
-    seen = sled.zones.observe(name)
+    seen = sled.zones.recall(name)
     if seen is None:
         return None
     record = ZoneRecord(name=name, state=seen.state, saga=seen.saga, fingerprint=seen.fingerprint)

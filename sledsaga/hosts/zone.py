@@ -165,8 +165,11 @@ def as_configured(seen: Zone | None, name: str, fingerprint: str) -> Zone:
 class ZoneRoots(Protocol):
     """What zones ask of the driver of datasets, on every kind of sled."""
 
-    def mount_at(self, place: str) -> None:
-        """Have the dataset of a zonepath mounted when a reboot has unmounted it; none there is fine."""
+    def mount_at(self, place: str) -> tuple[str, ...]:
+        """Have the dataset of a zonepath mounted when a reboot has unmounted it; none there is fine.
+
+        Returns the name of one that was mounted now.
+        """
         ...
 
 
@@ -183,6 +186,10 @@ class Zones(Protocol):
 
     def observe(self, name: str) -> Zone | None:
         """Return a zone with its marks, or None when none of that name is configured."""
+        ...
+
+    def recall(self, name: str) -> Zone | None:
+        """Return the same, also of a zone whose root a reboot has unmounted: it is mounted for the look."""
         ...
 
     def observe_all(self) -> tuple[Zone, ...]:

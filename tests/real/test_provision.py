@@ -74,6 +74,23 @@ def test_a_node_is_undone_after_a_reboot(rig: Rig) -> None:
     assert rig.seen() == before
 
 
+def test_a_node_that_was_there_outlives_an_undo_after_a_reboot(rig: Rig) -> None:
+    """A zone that a reboot has stopped, its root not mounted, is installed as before after an undo."""
+    zone = f"oxz_cockroachdb_{ZONE}"
+    root = Path("/pool/ext", POOL.removeprefix("oxp_"), "crypt/zone", zone)
+    view, _ = driven(rig, params(rig, image="responder"), OPERATION)
+    assert view.state == "succeeded", why(view)
+    before = sorted(root.iterdir())
+    reboot(POOL, zone)
+    view, _ = driven(rig, params(rig, image="responder"), failing(OPERATION, "record"))
+    assert view.state == "undone", why(view)
+    assert not root.is_mount()
+    for name in (f"{POOL}/crypt", f"{POOL}/crypt/zone", f"{POOL}/crypt/zone/{zone}"):
+        run("zfs", "mount", name)
+    assert sorted(root.iterdir()) == before
+    assert [one["state"] for one in rig.seen()["zones"]] == ["installed"]
+
+
 @pytest.mark.parametrize("is_written", [True, False])
 def test_a_formatted_disk_is_undone_after_a_reboot(rig: Rig, *, is_written: bool) -> None:
     """What a reboot has unmounted is undone when it is empty; a file in it is kept, and a person is asked."""

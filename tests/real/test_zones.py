@@ -286,6 +286,23 @@ def test_after_a_reboot(ground: Ground, spec: ZoneSpec) -> None:
     assert answer(spec) == f"{spec.name}\n"
 
 
+def test_a_root_that_a_reboot_unmounted(ground: Ground, spec: ZoneSpec) -> None:
+    """A zone whose root is not mounted is told as what it is; its root is mounted for the look only."""
+    ground.zones.configure(spec)
+    assert ground.zones.recall(spec.name) == ground.zones.observe(spec.name)
+    ground.zones.install(spec)
+    root = f"{ground.pool}/crypt/zone/{spec.name}"
+    run("zfs", "unmount", root)
+    assert ground.state(spec) == "configured"
+    seen = ground.zones.recall(spec.name)
+    assert seen is not None
+    assert seen.state == "installed"
+    assert not Path(spec.path).is_mount()
+    assert ground.zones.recall("oxz_none") is None
+    run("zfs", "mount", root)
+    assert ground.zones.recall(spec.name) == ground.zones.observe(spec.name) == seen
+
+
 def test_zfs_died_under_a_zone(ground: Ground, spec: ZoneSpec) -> None:
     """A zone whose ZFS died under it is down, though its process lives; it is booted on new mounts."""
     ground.boot(spec)

@@ -72,6 +72,10 @@ class IllumosZones:
         found = next((zone for zone in self.list() if zone.name == name), None)
         return None if found is None else self._with_marks(found)
 
+    def recall(self, name: str) -> Zone | None:
+        """Return the same: what zone is installed is kept where no reboot takes it."""
+        return self.observe(name)
+
     def observe_all(self) -> tuple[Zone, ...]:
         """Return every zone with its marks."""
         return tuple(self._with_marks(zone) for zone in self.list())

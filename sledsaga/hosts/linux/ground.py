@@ -47,6 +47,10 @@ class ZoneDatasets(ZoneRoots, Protocol):
         """Have a dataset mounted for a zone, and return where."""
         ...
 
+    def unmount(self, name: str) -> bool:
+        """Unmount a dataset; False when it was not mounted, or is gone."""
+        ...
+
     def unmount_from_zone(self, name: str) -> None:
         """Unmount a dataset that its zone no longer uses; not mounted is fine."""
         ...
@@ -117,10 +121,13 @@ class ZoneGround:
     def _write_bundle(self, spec: ZoneSpec, data: bytes) -> None:
         self.host.write_file(f"{spec.path}/{CONFIG}", data)
 
-    def mount_root(self, zonepath: str) -> None:
-        """Have a zone's root mounted, when a reboot unmounted it or what served its mount has gone."""
+    def mount_root(self, zonepath: str) -> tuple[str, ...]:
+        """Have a zone's root mounted, when a reboot unmounted it or what served its mount has gone.
+
+        Returns the name of its dataset when it was mounted now.
+        """
         self.datasets.mounts.heal(f"{zonepath}/{bundle.ROOT}")
-        self.datasets.mount_at(zonepath)
+        return self.datasets.mount_at(zonepath)
 
     def give_back(self, spec: ZoneSpec) -> None:
         """Take network and data back from a zone of which nothing runs; what was not given is fine."""

@@ -87,6 +87,18 @@ class OciZones:
             fingerprint=running or document.fingerprint,
         )
 
+    def recall(self, name: str) -> Zone | None:
+        """Return a zone as it is when its root is mounted; one that was not is unmounted again."""
+        seen = self.observe(name)
+        if seen is None or seen.state not in ROOTLESS:
+            return seen
+        mounted = self._ground.mount_root(seen.path)
+        try:
+            return self.observe(name)
+        finally:
+            for dataset in mounted:
+                self.datasets.unmount(dataset)
+
     def observe_all(self) -> tuple[Zone, ...]:
         """Return every zone with its marks."""
         names = sorted({*self._records.names(), *self._containers.names()})

@@ -36,8 +36,10 @@ class DatasetMounting(DatasetKeys):
         self._mount(seen)
         return True
 
-    def mount_at(self, place: str) -> None:
+    def mount_at(self, place: str) -> tuple[str, ...]:
         """Have the dataset whose place this is mounted, when a reboot has unmounted it; none is fine.
+
+        Returns the name of one that was mounted now.
 
         Raises ForeignObject when several belong there, or when its key is not to be had; CommandFailed when
         its pool is away.
@@ -46,7 +48,7 @@ class DatasetMounting(DatasetKeys):
         if not there:
             refuse_away_at(self.host, self.abilities, place)
         if any(each.is_mounted for each in there):
-            return
+            return ()
         found = self.observe_all([each.name for each in there]) if there else {}
         missing = [seen for seen in found.values() if seen.canmount == "on" and not seen.is_zoned]
         if len(missing) > 1:
@@ -54,6 +56,7 @@ class DatasetMounting(DatasetKeys):
             raise ForeignObject(f"{names} belong at {place}, and none is mounted there; mount the right one")
         for seen in missing:
             self._open(seen)
+        return tuple(seen.name for seen in missing)
 
     def unmount(self, name: str) -> bool:
         """Unmount a dataset; False when it was not mounted, or is gone. Raises Transient while it is used."""
