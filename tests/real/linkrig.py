@@ -161,6 +161,20 @@ class Before(LocalHost):
 
 
 @dataclass
+class Late(LocalHost):
+    """A host on which something else happens just before the first file below a folder is written."""
+
+    word: str
+    act: Callable[[], object] | None
+
+    def write_file(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        if self.word in path and self.act is not None:
+            act, self.act = self.act, None
+            act()
+        super().write_file(path, data, mode=mode)
+
+
+@dataclass
 class Lying(LocalHost):
     """A host whose commands of one kind do what they should, and say that they failed."""
 

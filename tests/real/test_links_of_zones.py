@@ -38,6 +38,7 @@ from tests.real.linkrig import (
     VNIC,
     ZONE,
     Dying,
+    Late,
     at_once,
     becomes,
     deaths,
@@ -175,6 +176,18 @@ def test_zones_that_come_and_go_at_one_moment(vnic: IpLinks) -> None:
         assert seen()[STUB][-1] == (f"{V6.gateway}/64",)
         at_once(remove, lambda: remove(NEXT, OTHER))
         assert seen()[STUB][-1] == ()
+    assert vnic.delete_vnic(OTHER)
+
+
+def test_a_gateway_that_goes_while_a_zone_comes(vnic: IpLinks) -> None:
+    """A zone that has seen the address, and whose record comes when that has gone, makes it, and takes it."""
+    assert vnic.ensure_vnic(VnicSpec(OTHER, STUB, 9000))
+    second = ZoneNetwork(OTHER, V6.gateway, "fd00:1122:3344:101::6")
+    ensure()
+    ensure(NEXT, second, OTHER, host=Late("/gateways/", remove))
+    assert seen()[STUB][-1] == (f"{V6.gateway}/64",)
+    remove(NEXT, OTHER)
+    assert seen()[STUB][-1] == ()
     assert vnic.delete_vnic(OTHER)
 
 

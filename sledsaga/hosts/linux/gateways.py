@@ -2,7 +2,8 @@
 
 - Each zone has a record of its own that it uses the gateway's address; the address goes with the last record.
 - An address that was there before any record (`found`) is nobody's of ours, and stays.
-- When two zones come and go at one moment, whoever looks last puts it right.
+- When two zones come and go at one moment, whoever looks last puts it right: who comes looks before and
+  after its record is there, who goes when its own is gone.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from sledsaga.hosts.answer import attempt
+from sledsaga.hosts.answer import attempt, require
 from sledsaga.hosts.host import Host
 from sledsaga.hosts.linux import ip
 from sledsaga.hosts.linux.machine import Machine
@@ -29,14 +30,17 @@ class Gateways:
     zone: str
     machine: Machine
 
-    def hold(self, bridge: ip.Interface, address: ip.Address) -> None:
-        """Have the address on the bridge for as long as this zone is there."""
-        name = f"{bridge.name}/{address}"
-        is_there = address in bridge.addresses
-        is_made = not is_there or MADE in (self._records.text(name, who) for who in self._records.of(name))
-        if self._records.text(name, self.zone) != (MADE if is_made else FOUND):
-            self._records.record(name, MADE if is_made else FOUND)
-        if not is_there:
+    def hold(self, bridge: str, address: ip.Address) -> None:
+        """Have the address on the bridge for as long as this zone is there.
+
+        One that goes between a look and the record was made by whoever took it away.
+        """
+        name = f"{bridge}/{address}"
+        was_made = self._is_made(name)
+        is_there = self._is_there(bridge, address)
+        self._record(name, is_made=was_made or not is_there or self._is_made(name))
+        if not (is_there and self._is_there(bridge, address)):
+            self._record(name, is_made=True)
             self._add(name)
 
     def release(self) -> None:
@@ -56,6 +60,19 @@ class Gateways:
     @property
     def _records(self) -> Owners:
         return Owners(self.host, self.zone, f"{self.machine.run}/gateways")
+
+    def _is_made(self, name: str) -> bool:
+        """Whether some zone has a record that we made the address."""
+        return MADE in (self._records.text(name, who) for who in self._records.of(name))
+
+    def _is_there(self, bridge: str, address: ip.Address) -> bool:
+        seen = ip.parse_interfaces(require(self.host, ip.show())).get(bridge)
+        return seen is not None and address in seen.addresses
+
+    def _record(self, name: str, *, is_made: bool) -> None:
+        text = MADE if is_made else FOUND
+        if self._records.text(name, self.zone) != text:
+            self._records.record(name, text)
 
     def _add(self, name: str) -> None:
         bridge, _, address = name.partition("/")

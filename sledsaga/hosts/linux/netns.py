@@ -149,7 +149,7 @@ class Netns:
         outer = _outer(outside, link)
         if outer.master is None or outer.master not in outside:
             raise HostError(f"{link} is in no bridge: have its VNIC made first, then try again")
-        self._gateways(zone).hold(outside[outer.master], ip.with_length(network.gateway))
+        self._gateways(zone).hold(outer.master, ip.with_length(network.gateway))
 
 
 def _outer(outside: ip.Interfaces, link: LinkName) -> ip.Interface:
