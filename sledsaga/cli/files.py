@@ -71,7 +71,10 @@ def make_real(
 
 
 def remove_real(desk: Desk) -> list[str]:
-    """Take away all that sagas made on the sled's disks, their pools, and the files. Raises ForeignObject."""
+    """Take away all that sagas made on the sled's disks, their pools, and the files.
+
+    Raises ForeignObject, and CommandFailed while a pool that has a zone is not imported.
+    """
     from sledsaga.hosts.linux.clear import clear_sagas, sweep
     from sledsaga.hosts.linux.machine import read_machine
     from sledsaga.hosts.linux.virtual import DOCUMENT, remove_virtual
@@ -81,19 +84,20 @@ def remove_real(desk: Desk) -> list[str]:
     folder = document_of(desk).parent
     host, platform = open_machine(desk.settings.sled.value)
     sled = Sled(host, saga="", platform=platform)
-    on_disks = _on_disks(sled)
-    pools = tuple(sorted(pool.name for pool in sled.pools.list() if pool.name in on_disks))
+    on_disks = tuple(sorted(_on_disks(sled)))
+    imported = {pool.name for pool in sled.pools.list()}
     machine = read_machine(host, str(folder / DOCUMENT))
-    gone = [*clear_sagas(sled, machine, pools), *(f"pool {name}" for name in pools)]
+    gone = [*clear_sagas(sled, machine, on_disks), *(f"pool {name}" for name in on_disks if name in imported)]
     left = remove_virtual(host, folder)
     sweep(host, machine)
     return [*gone, f"folder {folder}" if not left else f"files in {folder}, but for {', '.join(left)}"]
 
 
-def _on_disks(sled: Sled) -> set[PoolName | None]:
-    """Return the pools on the sled's disks. Raises ForeignObject when something else is on one of them."""
+def _on_disks(sled: Sled) -> set[PoolName]:
+    """Return the pools on the sled's disks, imported or not. Raises ForeignObject for any other on one."""
     try:
-        return {sled.disks.identify(disk.path) for disk in sled.disks.list()}
+        found = {sled.disks.identify(disk.path) for disk in sled.disks.list()}
+        return {name for name in found if name is not None}
     except ForeignObject as error:
         raise ForeignObject(
             f"{error}. Nothing was removed: let go of what is there, remove that file by hand, and ask again"

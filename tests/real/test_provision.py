@@ -91,6 +91,21 @@ def test_a_node_that_was_there_outlives_an_undo_after_a_reboot(rig: Rig) -> None
     assert [one["state"] for one in rig.seen()["zones"]] == ["installed"]
 
 
+def test_a_sled_stays_while_a_pool_of_its_zones_is_away(rig: Rig) -> None:
+    """A sled is not removed while a zone's pool is not imported: the zone would be left without its disk."""
+    view, _ = driven(rig, params(rig, image="responder"), OPERATION)
+    assert view.state == "succeeded", why(view)
+    reboot(POOL, f"oxz_cockroachdb_{ZONE}")
+    run("zpool", "export", POOL)
+    done = rig.run("sled", "remove", "--yes")
+    assert done.returncode != 0
+    assert f"{POOL} is not imported" in done.stderr
+    run("zpool", "import", "-d", str(rig.folder / "sled"), POOL)
+    rig.remove()
+    assert rig.run("sled", "init", "--disks", "1", "--size", "512M", "--plain").returncode == 0
+    assert rig.seen()["zones"] == []
+
+
 @pytest.mark.parametrize("is_written", [True, False])
 def test_a_formatted_disk_is_undone_after_a_reboot(rig: Rig, *, is_written: bool) -> None:
     """What a reboot has unmounted is undone when it is empty; a file in it is kept, and a person is asked."""
