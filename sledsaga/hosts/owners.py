@@ -2,12 +2,14 @@
 
 - A record is a file `<object>=<owner>` on a volatile filesystem, written before the thing is made: after a
   reboot both are gone. Its text is the owner's, or what the driver has to remember of the thing.
-- Each owner takes back its own record only, and the thing goes with the last one.
+- Each owner takes back its own record only, and the thing goes with the last one. Two may take
+  theirs back at one moment: who finds none when its own is gone takes the thing away.
 - A `/` in an object's name is written as `@`; no name of an object has a `@` or an `=`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sledsaga.errors import ForeignObject
@@ -57,6 +59,19 @@ class Owners:
     def forget(self, name: str, who: str | None = None) -> None:
         """Take back a record, this owner's unless told whose; nothing there is fine."""
         self.host.remove_file(self._path(name, who or self.who))
+
+    def give_up(self, name: str, take_away: Callable[[], object]) -> None:
+        """Take back this owner's record, and the thing with the last one; none of this owner's is fine."""
+        was_last = self.is_only_mine(name)
+        if was_last:
+            take_away()
+        if self.who not in self.of(name):
+            return
+        self.forget(name)
+        if not was_last and not self.of(name):
+            self.record(name)
+            take_away()
+            self.forget(name)
 
     def refuse_foreign(self, name: str, why: str) -> None:
         """Let this owner's objects pass. Raises ForeignObject for those of others, and of nobody."""

@@ -90,6 +90,23 @@ def test_a_link_goes_with_its_last_record(sled: SimSled) -> None:
     assert (one.etherstubs(), sled.host.list_dir(OWNERS)) == (frozenset(), ())
 
 
+def test_a_link_that_two_give_up_at_one_moment(sled: SimSled, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two that take their records back at one moment, each before the other's has gone, one deletes it."""
+    one = Sled(sled.host, "one", no_pause).links
+    host = Meanwhile(sled.host, None)
+    one.ensure_etherstub(STUB)
+    sled.host.write_file(f"{OWNERS}/{STUB}=other", b"other")
+
+    def remove_file(path: str) -> None:
+        monkeypatch.undo()
+        one.delete_etherstub(STUB)
+        sled.host.remove_file(path)
+
+    monkeypatch.setattr(host, "remove_file", remove_file)
+    assert Sled(host, "other", no_pause).links.delete_etherstub(STUB)
+    assert (one.etherstubs(), sled.host.list_dir(OWNERS)) == (frozenset(), ())
+
+
 @pytest.mark.parametrize("action", ["error_after", "reply_lost"])
 @pytest.mark.parametrize(
     "line", ["dladm create-etherstub", "dladm create-vnic", "ipadm create-if", "ipadm create-addr"]

@@ -162,16 +162,23 @@ class Before(LocalHost):
 
 @dataclass
 class Late(LocalHost):
-    """A host on which something else happens just before the first file below a folder is written."""
+    """A host on which something else happens just before the first file below a folder changes."""
 
     word: str
     act: Callable[[], object] | None
 
     def write_file(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        self.happen(path)
+        super().write_file(path, data, mode=mode)
+
+    def remove_file(self, path: str) -> None:
+        self.happen(path)
+        super().remove_file(path)
+
+    def happen(self, path: str) -> None:
         if self.word in path and self.act is not None:
             act, self.act = self.act, None
             act()
-        super().write_file(path, data, mode=mode)
 
 
 @dataclass

@@ -37,6 +37,7 @@ from tests.real.linkrig import (
     ZONE,
     Before,
     Dying,
+    Late,
     Lying,
     at_once,
     becomes,
@@ -171,6 +172,16 @@ def test_a_link_goes_with_its_last_record(vnic: IpLinks) -> None:
     HOST.write_file(f"{RUN}/owners/{VNIC}=other", b"other")
     assert other.delete_vnic(VNIC)
     assert VNIC in vnic.vnics()
+
+
+def test_a_link_that_two_give_up_at_one_moment() -> None:
+    """Of two that take their records back at one moment, each before the other's has gone, one deletes it."""
+    one = links("one")
+    assert one.ensure_etherstub(STUB)
+    HOST.write_file(f"{RUN}/owners/{STUB}=other", b"other")
+    other = links("other", Late(f"{STUB}=other", lambda: one.delete_etherstub(STUB)))
+    assert other.delete_etherstub(STUB)
+    assert STUB not in one.etherstubs()
 
 
 def test_failed_but_done() -> None:

@@ -142,8 +142,7 @@ class DladmLinks:
     def _delete(self, name: Name, command: Callable[[Name], HostCommand], *, is_there: bool) -> bool:
         if is_there:
             self._owners.refuse_foreign(name, "is there")
-            if self._owners.is_only_mine(name):
-                self._run_patiently(command(name))
+            self._owners.give_up(name, lambda: self._run_patiently(command(name)))
         if self.owner(name) == self.saga:
             self._owners.forget(name)
         return is_there

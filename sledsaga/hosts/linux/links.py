@@ -246,8 +246,7 @@ class IpLinks:
         is_there = own in self._look()
         if is_there:
             self._owners.refuse_foreign(name, "is there")
-            if self._owners.is_only_mine(name):
-                self._delete_patiently(name, own, is_busy)
+            self._owners.give_up(name, lambda: self._delete_patiently(name, own, is_busy))
         self._forget(name)
         return is_there
 
