@@ -31,7 +31,7 @@ from sagas.steps.tables import (
     zones_before_step,
 )
 from sagas.steps.zone_kinds import ZoneType, ZoneWanted, durable_kind
-from sledsaga.core.define import Lock, Step, exclusive, step, value
+from sledsaga.core.define import Lock, Step, exclusive, shared, step, value
 from sledsaga.core.model import Model
 from sledsaga.errors import ForeignObject
 from sledsaga.hosts.names import DatasetKind, DatasetName, DiskIdentity, PoolName
@@ -174,8 +174,12 @@ def _node(params: NodeParams) -> dict[str, ledger.Json]:
 
 
 def node_locks(params: NodeParams) -> list[Lock]:
-    """Have the pool alone: its encryption root and the root of its zones may be made, and be undone."""
+    """Have the pool alone: its encryption root and the root of its zones may be made, and be undone.
+
+    No config is applied meanwhile: it takes zones away that only the sled's ledger names.
+    """
     locks = [
+        shared("sled:config"),
         exclusive(f"pool:{params.pool}"),
         exclusive(f"zone:{params.zone.name}"),
         exclusive(f"dataset:{params.dataset.name}"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from sagas.apply_sled_config import OPERATION as APPLY
 from sagas.ensure_datasets import OPERATION as ENSURE_DATASETS
 from sagas.format_u2 import OPERATION as FORMAT_U2
 from sagas.provision_crdb import OPERATION as PROVISION_CRDB
@@ -337,6 +338,13 @@ def test_who_may_share_a_pool(library: dict[str, Any]) -> None:
     }
     held = {lock.resource: lock.mode for lock in plan(PROVISION_CRDB, library["provision"]).locks}
     assert held[f"pool:{POOL}"] == "exclusive"
+
+
+def test_a_zone_is_not_made_while_a_config_takes_zones_away(library: dict[str, Any]) -> None:
+    """Which zones a config takes away is known from the ledger only, so no node is provisioned meanwhile."""
+    node = {lock.resource: lock.mode for lock in plan(PROVISION_CRDB, library["provision"]).locks}
+    config = {lock.resource: lock.mode for lock in plan(APPLY, library["document"](2)).locks}
+    assert (node["sled:config"], config["sled:config"]) == ("shared", "exclusive")
 
 
 def test_nothing_is_destroyed_by_force(labs: Labs, library: dict[str, Any]) -> None:
