@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ from tests.real.differential.side import DISK_MIB, DISKS, KIB, Files
 BUSY: Final = ("dataset is busy", "pool is busy", "pool or dataset is busy")
 BUSY_S: Final = 3.0
 """How long a command is repeated that says busy: FUSE lets go of a file system only after its unmount."""
+UNMOUNT: Final = '#!/bin/sh\n{umount} "$@"\ncode=$?\nsleep 0.03\nexit $code\n'
+"""What the tools of zfs-fuse unmount by. A rename unmounts, and renames at once: its daemon, which has to
+write first all that is dirty, says busy, each time anew."""
 FOREIGN: Final = ("canary",)
 """Pools in the same room that are not ours: never touched, never looked at."""
 
@@ -30,6 +34,7 @@ class FuseSide:
         self._host = LocalHost()
         self.root = str(folder / "root")
         self.disks = tuple(str(folder / "disks" / f"disk{each}") for each in range(DISKS + 1))
+        self._path = f"PATH={_slow_unmounts(folder / 'bin')}:{os.environ['PATH']}"
 
     def renew(self) -> None:
         """Destroy our pools, and make blank disks and an empty root."""
@@ -48,7 +53,7 @@ class FuseSide:
         """Run one command line to its end, again while it is only busy."""
         ends_at = time.monotonic() + BUSY_S
         while True:
-            done = self._host.run(HostCommand(tuple(argv), mutates=True, timeout_s=30.0))
+            done = self._host.run(HostCommand(("env", self._path, *argv), mutates=True, timeout_s=30.0))
             if done.code == 0 or not any(text in done.stderr for text in BUSY) or time.monotonic() > ends_at:
                 return done
             time.sleep(0.01)
@@ -68,3 +73,12 @@ class FuseSide:
     def names(self, path: str) -> dict[str, int]:
         """Return all below a folder, by the path from there, with its size in bytes; a folder has -1."""
         return Files(self._host).names(path)
+
+
+def _slow_unmounts(folder: Path) -> Path:
+    """Make an `umount` that gives the daemon time to let go; return its folder."""
+    folder.mkdir(parents=True)
+    script = folder / "umount"
+    script.write_text(UNMOUNT.format(umount=shutil.which("umount")))
+    script.chmod(0o755)
+    return folder
