@@ -116,19 +116,29 @@ def test_one_failure_changes_all_back(two_pools: Any, library: dict[str, Any]) -
     assert (key_of(two_pools), key_of(two_pools, OTHER)) == (("0", [0]), ("0", [0]))
 
 
-def test_a_key_that_a_killed_look_left_is_erased(lab: Any, library: dict[str, Any]) -> None:
-    """When a look is lost while a key is in its file, and the saga is undone, the file is erased."""
-    path = Keys(lab.sim.host, SecretFile(lab.sim.host)).path(DISKS[POOL])
+def leaving_a_key(
+    lab: Any, library: dict[str, Any], path: str, then: Callable[[], None]
+) -> Callable[[Step], Step]:
+    """Return the change by which a look leaves its key, as when it is killed, and then this happens."""
 
     def leave(look: Callable[[], Any]) -> Any:
         look()
         lab.sim.host.make_dir(KEY_DIR)
         lab.sim.host.write_file(path, b"k" * 32)
+        then()
         raise CommandFailed("planted")
 
     def change(step: Step) -> Step:
-        return replace(step, do=library["wrapped"](step.do, leave)) if step.name[:6] == "before" else step
+        once: Step = library["once_only"](step)
+        return replace(once, do=library["wrapped"](once.do, leave)) if once.name[:6] == "before" else once
 
+    return change
+
+
+def test_a_key_that_a_killed_look_left_is_erased(lab: Any, library: dict[str, Any]) -> None:
+    """When a look is lost while a key is in its file, and the saga is undone, the file is erased."""
+    path = Keys(lab.sim.host, SecretFile(lab.sim.host)).path(DISKS[POOL])
+    change = leaving_a_key(lab, library, path, lambda: None)
     view = lab.run("rotate-keys", strictly(library), change=change)
     assert view.state == "undone", why(view)
     assert lab.sim.host.list_dir(KEY_DIR) == ()
@@ -137,18 +147,7 @@ def test_a_key_that_a_killed_look_left_is_erased(lab: Any, library: dict[str, An
 def test_a_key_is_asked_about_when_its_disk_cannot_be_found(lab: Any, library: dict[str, Any]) -> None:
     """A key that a killed look left is not forgotten when the pool's disk cannot be read any more."""
     path = Keys(lab.sim.host, SecretFile(lab.sim.host)).path(DISKS[POOL])
-
-    def leave(look: Callable[[], Any]) -> Any:
-        look()
-        lab.sim.host.make_dir(KEY_DIR)
-        lab.sim.host.write_file(path, b"k" * 32)
-        lab.sim.set_disk("A0", "failing")
-        raise CommandFailed("planted")
-
-    def change(step: Step) -> Step:
-        once: Step = library["once_only"](step)
-        return replace(once, do=library["wrapped"](once.do, leave)) if once.name[:6] == "before" else once
-
+    change = leaving_a_key(lab, library, path, lambda: lab.sim.set_disk("A0", "failing"))
     view = lab.run("rotate-keys", strictly(library), change=change)
     assert view.state == "stuck", why(view)
     assert f"the key in {path} may be its key" in why(view)
