@@ -30,15 +30,15 @@ class Function:
 
     call: Callable[..., Any]
     is_async: bool
-    wants: tuple[tuple[str, Callable[[Any], Any]], ...]
+    wants: Mapping[str, Callable[[Any], Any]]
 
     def arguments(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments, decoded; what is not in `values` keeps its default."""
-        return {name: decode(values[name]) for name, decode in self.wants if name in values}
+        return {name: decode(values[name]) for name, decode in self.wants.items() if name in values}
 
     def takes(self, name: str) -> bool:
         """Say whether the function takes a parameter of this name."""
-        return any(name == wanted for wanted, _ in self.wants)
+        return name in self.wants
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _bound(step: Step) -> BoundStep:
 
 def _function(call: Callable[..., Any]) -> Function:
     signature = signature_of(call)
-    wants = tuple((name, _argument(name, hint)) for name, hint in signature.takes.items())
+    wants = {name: _argument(name, hint) for name, hint in signature.takes.items()}
     return Function(call, signature.is_async, wants)
 
 

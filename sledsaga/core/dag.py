@@ -23,6 +23,9 @@ FORMAT = 1
 UndoKind = Literal["undo", "none", "irreversible"]
 UNDO_KINDS: tuple[UndoKind, ...] = get_args(UndoKind)
 Kind = TypeVar("Kind", bound=str)
+_encode = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+).encode  # json.dumps would make an encoder each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +198,7 @@ def locks_from_json(body: list[list[str]]) -> tuple[Lock, ...]:
 
 def canonical(body: Any) -> str:  # noqa: ANN401 - any JSON value
     """Return JSON with sorted keys and no blanks, the same on every machine."""
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _encode(body)
 
 
 def _digest(body: Any) -> str:  # noqa: ANN401 - any JSON value

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
 PARAMS_BYTES_MAX = 1024 * 1024
 ERRORS_TOLD = 5
 STEPS_MAX = 100_000
+_as_text = json.JSONEncoder(default=str).encode
 
 
 def plan(operation: Operation, params: BaseModel | Mapping[str, Any] | None = None) -> Plan:
@@ -81,7 +82,7 @@ def check_params(operation: Operation, params: BaseModel | Mapping[str, Any] | N
         raise InvalidParams(msg)
     try:
         plain = body.model_dump(mode="json") if isinstance(body, BaseModel) else dict(body)
-        _check_size(len(json.dumps(plain, default=str)))
+        _check_size(len(_as_text(plain)))
         return body if isinstance(body, operation.params) else operation.params.model_validate(plain)
     except ValidationError as error:
         raise InvalidParams(_explain(operation, error)) from error

@@ -73,6 +73,8 @@ class Books:
 
     def adopt_more(self) -> None:
         """Take sagas over from the log, as many as there is room for and one turn can bear."""
+        if self.backlog.is_empty:
+            return
         room = min(self.room, ADOPTED_MAX)
         for live in self.backlog.load(room, lambda saga: saga in self.live or saga in self.touched):
             if self.adopt(live):

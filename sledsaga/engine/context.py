@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sledsaga.engine.flag import Flag
 from sledsaga.errors import CommandCancelled
 
 Note = Callable[[str, dict[str, object]], None]
@@ -39,7 +40,7 @@ class Context:
     epoch: int = 0
     in_doubt: bool = False
     deadline: float | None = None
-    cancelled: threading.Event = field(default_factory=threading.Event, compare=False)
+    cancelled: threading.Event = field(default_factory=Flag, compare=False)
     monotonic: Callable[[], float] = field(default=time.monotonic, compare=False, repr=False)
     note: Note = field(default=_silent, compare=False, repr=False)
 

@@ -173,7 +173,7 @@ class Executor:
 
     def patience_s(self) -> float:
         """Return how many seconds the loop may sleep when nothing arrives."""
-        if self.books.failure is None and self.books.room > 0 and not self.books.backlog.is_empty:
+        if not self.books.backlog.is_empty and self.books.failure is None and self.books.room > 0:
             return 0.0
         waits = [SLEEP_MAX_S]
         next_timeout = self.flights.expire()
@@ -250,7 +250,8 @@ class Executor:
         """Let every saga touched come as far as it can without a call, then hand out the room for calls."""
         now = self.clock.now()
         for live in list(self.books.touched.values()):
-            live.record(end_due(live.state), now)
+            if ends := end_due(live.state):
+                live.record(ends, now)
             self._settle(live, now)
         for live, room in self.books.lanes.served():
             if not self.books.stopping and self.books.live.get(live.id) is live:

@@ -13,7 +13,6 @@ Rules
 from __future__ import annotations
 
 import itertools
-import threading
 from heapq import heapify, heappop, heappush
 from typing import Protocol
 
@@ -130,7 +129,6 @@ class Flights:
             epoch=live.state.epoch,
             in_doubt=call.in_doubt,
             deadline=None if limit_s is None else self._clock.monotonic() + limit_s,
-            cancelled=threading.Event(),
             monotonic=self._clock.monotonic,
             note=self._note,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sledsaga.core import events as ev
 from sledsaga.core.bind import Bound
@@ -82,8 +83,7 @@ class Recover:
     reply: Future[Recovered]
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """A call came to its end; `at` is when, on the monotonic clock."""
 
     live: Live

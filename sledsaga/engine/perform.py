@@ -14,8 +14,8 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from sledsaga.core.bind import BoundStep, Function
 from sledsaga.core.define import Present
@@ -30,8 +30,7 @@ SledFactory = Callable[[Context], Any]
 Hook = Callable[[str, str | None], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One call, with all that it needs: functions, stored inputs, context, and what the executor gives."""
 
     bound: BoundStep

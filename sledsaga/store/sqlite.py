@@ -77,15 +77,26 @@ def error_code(error: Exception) -> int:
     return getattr(cause, "sqlite_errorcode", 0) & 0xFF  # the higher bits say where exactly
 
 
-@contextmanager
-def troubles(path: Path) -> Iterator[None]:
-    """Let errors of SQLite out as LogUnavailable or LogCorrupt, and text that is none as UsageError."""
-    try:
-        yield
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        raise translated(path, error) from error
-    except UnicodeEncodeError as error:
-        raise UsageError(f"{error.object!r} is not valid text") from error
+class troubles:  # noqa: N801 - reads like a function where it is used
+    """Lets errors of SQLite out as LogUnavailable or LogCorrupt, and text that is none as UsageError.
+
+    A class of its own as every write passes it: a generator would take three times as long.
+    """
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Begin to listen."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Raise what the error means for the log, if it is one of ours to tell."""
+        if isinstance(error, SQLAlchemyError | sqlite3.Error):
+            raise translated(self._path, error) from error
+        if isinstance(error, UnicodeEncodeError):
+            raise UsageError(f"{error.object!r} is not valid text") from error
 
 
 @contextmanager
