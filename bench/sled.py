@@ -23,6 +23,7 @@ from bench.cases import Case, Row, Side, at_most
 from bench.child import Place
 from sagas import CATALOG
 from sledsaga import Catalog, Context, Engine
+from sledsaga.engine.collector import collect_rarely
 from sledsaga.engine.perform import SledFactory
 from sledsaga.hosts.host import Host
 from sledsaga.hosts.illumos.platform import ILLUMOS
@@ -88,6 +89,7 @@ def prepare(place: Place) -> None:
 
 def applied(place: Place, latency_s: float = 0.0) -> dict[str, float]:
     """Apply the document as a saga."""
+    collect_rarely()
     shutil.copytree(place.shared / "blank", place.own / "sled")
     with SimHost(place.own / "sled", latency_s=latency_s) as host:
         seconds = _apply(place, host)
@@ -96,6 +98,7 @@ def applied(place: Place, latency_s: float = 0.0) -> dict[str, float]:
 
 def bare(place: Place, latency_s: float = 0.0) -> dict[str, float]:
     """Ask the same of an equal sled, one after the other."""
+    collect_rarely()
     shutil.copytree(place.shared / "blank", place.own / "sled")
     asked: list[Asked] = pickle.loads((place.shared / "asked.pickle").read_bytes())  # noqa: S301 - a file of ours
     commands_s = 0.0

@@ -1,8 +1,8 @@
 """SimHost: the simulated sled as a Host. The same argv, exit codes and texts as on a real one.
 
 - A command is one transaction with its line in the journal; a refused one leaves only that line.
-- Commands that only look run side by side and commit nothing; if one does change something, its driver was
-  wrong about `mutates`, and Mutates is raised.
+- Commands that only look commit nothing; if one does change something, its driver was wrong about `mutates`,
+  and Mutates is raised.
 - File changes are transactions too, so no mount moves under them, and are in the journal.
 - Waiting (latency, hangs) is done outside of any transaction, and ends at a cancel or when the time is
   over.

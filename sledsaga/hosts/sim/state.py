@@ -3,8 +3,9 @@
 - A command is one transaction, so a kill -9 leaves either all of it or nothing, as a kernel would; one that
   changes files on the way first keeps a word of it (`Tx.keep`), as the real tools do.
 - WAL with synchronous=FULL: a command that has answered survives a power cut. Reading commits nothing.
-- Writers of one process take turns under a lock of ours, because SQLite lets those who wait only poll;
-  writers of other processes are waited for by the busy timeout.
+- Threads of one process take turns, also those that only look: SQLite lets writers that wait only poll, and
+  side by side threads would take the interpreter from each other at each statement, which costs more than
+  the work. Writers of other processes are waited for by the busy timeout.
 - Connections are kept in a pool, not per thread, so that threads may come and go.
 """
 
@@ -148,7 +149,7 @@ class State:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Tx]:
         """Look at one consistent moment of the sled."""
-        with self._lent() as db:
+        with self._turn, self._lent() as db:
             db.execute("BEGIN")
             try:
                 yield Tx(db, writable=False)
