@@ -47,7 +47,8 @@ from sledsaga.engine.messages import (
 )
 from sledsaga.engine.perform import Hook, SledFactory
 from sledsaga.engine.replies import refuse
-from sledsaga.engine.workers import Threads, Workers
+from sledsaga.engine.team import Team
+from sledsaga.engine.workers import Workers
 from sledsaga.errors import LogUnavailable, SledsagaError, Stopping, UsageError
 from sledsaga.store.store import Store
 
@@ -76,7 +77,7 @@ class Executor:
     ) -> None:
         """Begin with no saga; nothing is driven before `start`."""
         self.inbox: SimpleQueue[Message] = SimpleQueue()
-        self.workers = workers or Threads(limits.threads)
+        self.workers = workers or Team(limits.threads)
         self.clock = clock
         self.flights = Flights(self.workers, self.post, sled=sled, hook=hook, note=note, clock=clock)
         self.books = Books(store, catalog, name, limits, drive, self.flights, hook, clock)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import time
-import uuid
 
 from sledsaga.errors import InvalidName
 
@@ -18,7 +17,8 @@ def new_id() -> str:
     tail = int.from_bytes(os.urandom(10)) & ((1 << 76) - 1)
     low = tail & ((1 << 62) - 1)
     high = tail >> 62 & 0xFFF
-    return str(uuid.UUID(int=milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low))
+    digits = f"{milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def check_id(text: str) -> str:

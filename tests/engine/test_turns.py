@@ -228,7 +228,8 @@ class Intruder:
 def test_a_job_that_comes_while_the_thread_goes_to_rest_is_done(start: Start) -> None:
     """A thread looks once more before it rests: whoever gave it a job meanwhile found it busy."""
     engine = start(one_step("quick", lambda: None), limits=Limits(threads=1))
-    workers: Any = engine._loop.workers
+    team: Any = engine._loop.workers
+    workers = team.threads
     sagas: list[str] = []
 
     def intrude() -> None:
@@ -267,7 +268,7 @@ def test_a_turn_that_ends_after_the_end_starts_nothing(start: Start, do: Any) ->
     workers.start = noting
     engine.wait(engine.submit("quick").id, PATIENCE_S)
     engine.close()
-    until(lambda: workers._loop is None or workers._loop.is_closed())
+    until(lambda: workers.coroutines._loop is None or workers.coroutines._loop.is_closed())
     reports: list[Any] = []
     begin(jobs[0], reports.append)
     workers.go()
