@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from contextvars import ContextVar
 from typing import Any
 
@@ -55,6 +56,19 @@ def test_steps_that_wait_for_nothing_share_a_task(start: Start) -> None:
     assert len(set(tasks)) < STEPS / 4
 
 
+def test_steps_that_end_together_are_written_together(start: Start) -> None:
+    """None of them is written alone, by the thread that it ended on."""
+    writers: set[str] = set()
+
+    def hook(point: str, _step: str | None) -> None:
+        if point == "before-append":
+            writers.add(threading.current_thread().name)
+
+    engine = start(of("quick", *[waits_for_nothing] * STEPS, wide=True), hook=hook)
+    assert engine.run("quick", timeout_s=PATIENCE_S).state == "succeeded"
+    assert writers == {"sledsaga-loop"}
+
+
 def test_steps_that_wait_do_so_side_by_side(start: Start) -> None:
     """However many wait, the next one is begun: all of them can meet."""
     here: list[str] = []
@@ -87,8 +101,9 @@ def test_those_that_wait_hold_up_nobody(start: Start) -> None:
     engine.close(now=True, timeout_s=1.0)
 
 
+@pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("other", [waits_for_nothing, waits])
-def test_no_step_sees_context_variables_of_another(start: Start, other: Any) -> None:
+def test_no_step_sees_context_variables_of_another(start: Start, other: Any, *, wide: bool) -> None:
     """What a step sets in its context is gone when it has ended."""
 
     async def sets() -> str:
@@ -100,7 +115,20 @@ def test_no_step_sees_context_variables_of_another(start: Start, other: Any) -> 
     async def looks() -> str:
         return MARK.get()
 
-    assert outputs(start, of("marks", sets, looks, sets, looks)) == ["unset"] * 4
+    assert outputs(start, of("marks", sets, looks, sets, looks, wide=wide)) == ["unset"] * 4
+
+
+def test_a_task_that_a_step_has_cancelled_makes_no_more_calls(start: Start) -> None:
+    """Asyncio would cancel it where it waits next, which is in another step."""
+
+    async def cancels() -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        return task.get_name()
+
+    tasks = outputs(start, of("cancelling", cancels, waits, cancels, waits, wide=True))
+    assert len(set(tasks)) == len(tasks)
 
 
 def test_a_task_that_was_cancelled_makes_no_more_calls(start: Start) -> None:
