@@ -2,7 +2,8 @@
 
 Rules
 - Reading takes a connection from the readers' pool for one call, and sees one whole transaction.
-- One saga is asked for past SQLAlchemy: each submission under a key or an id does so in the executor's turn.
+- One saga is read past SQLAlchemy's execution: each submission under a key or an id asks for it in the
+  executor's turn, and whoever takes over a log reads thousands.
 - A list asks for each state apart, for each has an index in the order of the list, and merges the few rows.
 - Events are read back with the same suspicion as they are written: a gap is LogCorrupt.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import heapq
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from operator import attrgetter
@@ -80,35 +82,35 @@ class SqlStore:
 
     def row(self, saga: str) -> SagaRow:
         """Return one saga's columns; raises NotFound."""
-        row: SagaRow = _found(self._saga(sql.BY_ID, saga), saga)
+        row = self._saga(sql.BY_ID, saga)
+        if row is None:
+            raise _missing(saga)
         return row
 
     def _saga(self, question: sql.Read, name: str) -> SagaRow | None:
         """Return the saga of this name, or None; one statement sees one state without a transaction."""
-        self._refuse_when_closed()
-        with troubles(self._path), closing(self._readers.raw_connection()) as pooled:
-            db = pooled.driver_connection
-            assert db is not None, "what was just taken from the pool is open"
+        with self._lent() as db:
             rows = question.all(db, name)
         return _saga_row(rows[0]) if rows else None
 
     def plan(self, saga: str) -> Plan:
         """Return the plan of a saga as it was stored; raises NotFound, LogCorrupt."""
-        with self._reading() as connection:
-            row = _found(connection.execute(sql.PLAN_OF, {"id": saga}).first(), saga)
-            dag = self._dags.get(row.dag_num) or self._read_dag(connection, row.dag_num, saga)
+        with self._lent() as db:
+            db.execute("BEGIN")
+            num, scopes, locks = _one(sql.PLAN_OF.all(db, saga), saga)
+            dag = self._dags.get(num) or self._read_dag(db, num, saga)
         try:
-            return Plan(dag, scopes_from_json(json.loads(row.scopes)), locks_from_json(json.loads(row.locks)))
+            return Plan(dag, scopes_from_json(json.loads(scopes)), locks_from_json(json.loads(locks)))
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise LogCorrupt(
                 f"saga {saga}: its plan cannot be read back ({error}); restore the log"
             ) from error
 
-    def _read_dag(self, connection: Connection, num: int, saga: str) -> Dag:
-        found = connection.execute(sql.DAG_BODY, {"num": num}).first()
-        if found is None:
+    def _read_dag(self, db: sqlite3.Connection, num: int, saga: str) -> Dag:
+        found = sql.DAG_BODY.all(db, num)
+        if not found:
             raise LogCorrupt(f"saga {saga}: its DAG is missing; restore the log from a copy")
-        fingerprint, body = found
+        ((fingerprint, body),) = found
         try:
             dag = dag_from_json(json.loads(body))
         except (ValueError, TypeError, LogCorrupt) as error:
@@ -131,12 +133,12 @@ class SqlStore:
         Raises NotFound, and LogCorrupt (naming saga and place) for a gap or an event that cannot be read.
         """
         after, limit = _bound(after), WHOLE_MAX if limit is None else _bound(limit)
-        with self._reading() as connection:
-            num, last = _found(connection.execute(sql.NUM_AND_SEQ, {"id": saga}).first(), saga)
-            bounds = {"num": num, "after": after, "limit": limit}
-            rows = connection.execute(sql.EVENTS, bounds).all()
+        with self._lent() as db:
+            db.execute("BEGIN")
+            num, last = _one(sql.NUM_AND_SEQ.all(db, saga), saga)
+            rows = sql.EVENTS.all(db, num, after, limit)
         due = min(max(last - after, 0), limit)
-        _check_gapless(saga, [row.seq for row in rows], range(after + 1, after + due + 1))
+        _check_gapless(saga, [row[0] for row in rows], range(after + 1, after + due + 1))
         return tuple(_recorded(saga, *row) for row in rows)
 
     def list(self, only: Filter, *, limit: int, token: str | None = None) -> Page[SagaRow]:
@@ -181,6 +183,15 @@ class SqlStore:
             self._writer.close()
 
     @contextmanager
+    def _lent(self) -> Iterator[sqlite3.Connection]:
+        """Lend a reader's connection; what was begun on it ends with the loan."""
+        self._refuse_when_closed()
+        with troubles(self._path), closing(self._readers.raw_connection()) as pooled:
+            db = pooled.driver_connection
+            assert db is not None, "what was just taken from the pool is open"
+            yield db
+
+    @contextmanager
     def _reading(self) -> Iterator[Connection]:
         """Give a connection that sees one state of the log throughout."""
         self._refuse_when_closed()
@@ -222,10 +233,14 @@ def _first(rows: Iterable[Found], limit: int) -> list[Found]:
     return [row for row, _ in zip(rows, range(limit), strict=False)]
 
 
-def _found(row: Found, saga: str) -> Found:
-    if row is None:
-        raise NotFound(f"there is no saga {saga}")
-    return row
+def _one(rows: Sequence[Found], saga: str) -> Found:
+    if not rows:
+        raise _missing(saga)
+    return rows[0]
+
+
+def _missing(saga: str) -> NotFound:
+    return NotFound(f"there is no saga {saga}")
 
 
 def _saga_row(row: Found) -> SagaRow:

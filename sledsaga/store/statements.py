@@ -1,10 +1,10 @@
 """Every statement of the log, built from the tables once.
 
 Rules
-- What the writer runs, and what every submission under a key or an id asks first, is compiled here to text
-  and the order of its values; a row is a tuple in that order, and SQLite's driver gets both. Handing
-  SQLAlchemy a built statement and dictionaries costs several times as much a row; handing it the text costs
-  as much again as SQLite itself, at one commit a step.
+- What the writer runs, and what is asked of one saga, is compiled here to text and the order of its values; a
+  row is a tuple in that order, and SQLite's driver gets both. Handing SQLAlchemy a built statement and
+  dictionaries costs several times as much a row; handing it the text costs as much again as SQLite itself, at
+  one commit a step.
 - What else readers run is built here and cached by SQLAlchemy from its first use on.
 - The columns of a saga in a list stand in the order in which `SagaRow` has them.
 """
@@ -120,18 +120,21 @@ TAKEN: Final = Read(
 )
 BY_ID: Final = Read(_sagas.where(SAGA.c.id == _id), ("id",))
 BY_KEY: Final = Read(_of_key, ("key",))
-NUM_AND_SEQ: Final = select(SAGA.c.num, SAGA.c.seq).where(SAGA.c.id == _id)
-PLAN_OF: Final = (
+NUM_AND_SEQ: Final = Read(select(SAGA.c.num, SAGA.c.seq).where(SAGA.c.id == _id), ("id",))
+PLAN_OF: Final = Read(
     select(PLAN.c.dag_num, PLAN.c.scopes, PLAN.c.locks)
     .join_from(SAGA, PLAN, PLAN.c.saga_num == SAGA.c.num)
-    .where(SAGA.c.id == _id)
+    .where(SAGA.c.id == _id),
+    ("id",),
 )
-DAG_BODY: Final = select(DAG.c.fingerprint, DAG.c.body).where(DAG.c.num == bindparam("num"))
-EVENTS: Final = (
+DAG_BODY: Final = Read(select(DAG.c.fingerprint, DAG.c.body).where(DAG.c.num == bindparam("num")), ("num",))
+EVENTS: Final = Read(
     select(EVENT.c.seq, EVENT.c.at, EVENT.c.epoch, EVENT.c.type, EVENT.c.step, EVENT.c.data)
     .where(EVENT.c.saga_num == bindparam("num"), EVENT.c.seq > bindparam("after"))
     .order_by(EVENT.c.seq)
     .limit(_limit)
+    .offset(_zero),  # SQLAlchemy would bind it
+    ("num", "after", "limit"),
 )
 LIST_ALL: Final = _sagas.where(_below).order_by(_newest).limit(_limit)
 LIST_STATE: Final = LIST_ALL.where(SAGA.c.state == bindparam("state"))
