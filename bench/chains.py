@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from bench.cases import Case, Row, Side, at_least, at_most
 from bench.child import Place
-from bench.drive import Commits, engine_on, keep_going, one_by_one
+from bench.drive import counted_engine_on, keep_going, one_by_one
 from bench.floor import BATCH, make_logs
 from bench.operations import STEPS, catalog, limits
 
@@ -27,8 +27,7 @@ ROWS_A_SAGA: Final = 2 + 3 + 2 * STEPS
 
 def one_at_a_time(place: Place, operation: str) -> dict[str, float]:
     """Run sagas one after the other."""
-    commits = Commits()
-    with engine_on(place.own / "log.db", catalog(), hook=commits) as engine:
+    with counted_engine_on(place.own / "log.db", catalog()) as (engine, commits):
         one_by_one(engine, operation, 2)
         commits.count = 0
         seconds = one_by_one(engine, operation, place.sizes.one)
@@ -60,9 +59,8 @@ def best(place: Place, operation: str) -> dict[str, float]:
 def rate(place: Place, operation: str, trial: tuple[int, int], sagas: int) -> dict[str, float]:
     """Keep so many going on so many threads; return steps and rows a second."""
     at_once, threads = trial
-    commits = Commits()
     log = place.own / f"{operation}-{at_once}-{threads}-{time.monotonic_ns()}.db"
-    with engine_on(log, catalog(), limits(at_once, threads), commits) as engine:
+    with counted_engine_on(log, catalog(), limits(at_once, threads)) as (engine, commits):
         keep_going(engine, operation, 2, 2)
         commits.count = 0
         seconds = keep_going(engine, operation, sagas, at_once).seconds

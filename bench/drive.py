@@ -4,40 +4,56 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 from sledsaga import Catalog, Engine, Limits
 from sledsaga.core.events import Ended, Recorded
 from sledsaga.engine.collector import collect_rarely
 from sledsaga.store.open import open_store
+from sledsaga.store.store import Append, NewSaga, Store
 
 CLIENTS: Final = 32
 """threads that submit at once, each of which waits for the disk before it submits again"""
 
 
-@dataclass(slots=True)
 class Commits:
-    """Counts the transactions of an engine whose hook it is."""
+    """A log that counts its transactions."""
 
-    count: int = 0
+    def __init__(self, store: Store) -> None:
+        """Count those of this one."""
+        self._store = store
+        self.count = 0
 
-    def __call__(self, point: str, _step: str | None) -> None:
-        """Be told of a point that the engine passes."""
-        self.count += point == "after-append"
+    def write(self, new: Sequence[NewSaga], appends: Sequence[Append]) -> tuple[str, ...]:
+        """Write a batch, which is one transaction."""
+        self.count += 1
+        return self._store.write(new, appends)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the log has
+        """Ask the log for all else."""
+        return getattr(self._store, name)
 
 
 @contextmanager
-def engine_on(
-    log: Path, catalog: Catalog, limits: Limits | None = None, hook: Commits | None = None
-) -> Iterator[Engine]:
+def engine_on(log: Path, catalog: Catalog, limits: Limits | None = None) -> Iterator[Engine]:
     """Give an engine on a log in a file, with full durability, in a process such as `serve` is; close it."""
-    collect_rarely()
-    with Engine(open_store(f"sqlite:///{log}"), catalog, limits=limits, hook=hook) as engine:
+    with counted_engine_on(log, catalog, limits) as (engine, _):
         yield engine
+
+
+@contextmanager
+def counted_engine_on(
+    log: Path, catalog: Catalog, limits: Limits | None = None
+) -> Iterator[tuple[Engine, Commits]]:
+    """Give such an engine, and the count of its transactions."""
+    collect_rarely()
+    commits = Commits(open_store(f"sqlite:///{log}"))
+    with Engine(cast("Store", commits), catalog, limits=limits) as engine:
+        yield engine, commits
 
 
 def one_by_one(engine: Engine, operation: str, sagas: int) -> float:
