@@ -22,9 +22,8 @@ LETTER: Final = 6.4
 LEAST: Final = 0.001
 ROOTS: Final[dict[str, str]] = {
     "Executor._do": "a turn",
-    "perform_async": "steps",
+    "Coroutines._make_calls": "steps",
     "Engine.submit_many": "who submits",
-    "Threads._over": "steps",
 }
 COLOURS: Final = {"store": "#8fb8de", "core": "#f2c57c", "engine": "#f0a58f", "": "#d9d9d9"}
 

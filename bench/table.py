@@ -22,7 +22,7 @@ RESULTS: Final = ROOT / "bench" / "results"
 WIDE: Final = 56
 HEADER: Final = (
     f"{'workload; what it is held against':{WIDE}}{'ours':>10} {'against':>10} {'unit':8}"
-    f"{'least':>7}{'ratio':>7}{'most':>7}  {'bar':8}holds"
+    f"{'least':>8}{'ratio':>8}{'most':>8}  {'bar':8}holds"
 )
 
 
@@ -36,7 +36,7 @@ def line(found: Found) -> str:
     if not found.ratios:
         return f"{begin}{figures}".rstrip()
     least, middle, most = found.ratios[0], statistics.median(found.ratios), found.ratios[-1]
-    ratios = "".join(f"{ratio:7.2f}" for ratio in (least, middle, most))
+    ratios = "".join(f"{ratio:8.2f}" for ratio in (least, middle, most))
     bar = "" if row.bar is None else str(row.bar)
     verdict = {True: "yes", False: "NO", None: ""}[found.holds]
     return f"{begin}{figures}{ratios}  {bar:8}{verdict}".rstrip()
