@@ -44,8 +44,9 @@ class Coroutines:
     def go(self) -> None:
         """Wake the loop, unless it is the loop that calls: it looks for jobs next anyway."""
         if self._fresh and not self._closed and threading.get_ident() != self._thread:
-            with suppress(RuntimeError):  # the loop has been closed meanwhile: then nothing is started
-                self._running_loop().call_soon_threadsafe(self._serve)
+            loop = self._running_loop()
+            with suppress(RuntimeError):  # it has been closed meanwhile: then nothing is started
+                loop.call_soon_threadsafe(self._serve)
 
     def cancel(self, job: Job) -> None:
         """Cancel the task that makes a call; one that is not made yet is not begun."""
@@ -61,8 +62,14 @@ class Coroutines:
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            threading.Thread(target=self._run, args=(self._loop,), name="sledsaga-async", daemon=True).start()
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=self._run, args=(loop,), name="sledsaga-async", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the machine has no more threads; without one nobody would make a call
+                loop.close()
+                raise
+            self._loop = loop
         return self._loop
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -12,6 +12,7 @@ import pytest
 from sledsaga.core.commands import Command
 from sledsaga.core.define import Operation, operation, step
 from sledsaga.engine.limits import Limits
+from sledsaga.errors import Stopping
 from tests.engine.toys import NOTHING, PATIENCE_S, Params, Start, one_step, until
 
 STEPS = 40
@@ -184,3 +185,19 @@ def test_a_chain_that_waits_for_nothing_leaves_the_loop_to_others(start: Start) 
     found = outputs(start, of("beating", leaves, *[counts] * STEPS, ends))
     assert found == sorted(found)
     assert found[-1] >= STEPS / 2
+
+
+def test_without_a_thread_for_the_loop_it_is_said_so(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the machine has no more threads, nobody waits for ever for a step that nobody makes."""
+    engine = start(one_step("quick", waits_for_nothing))
+    begin = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "sledsaga-async":
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(threading, "excepthook", lambda _args: None)  # it ends the executor
+    with pytest.raises(Stopping, match="the executor has stopped"):
+        engine.run("quick", timeout_s=PATIENCE_S)
