@@ -127,6 +127,7 @@ def _judge(world: World) -> None:
     store = world.open()
     world.shadow.compare(store, world.shadow.sagas)
     world.shadow.compare_locks(store)
+    world.let_go(store)
     world.count["sagas"], world.count["events"] = len(world.shadow.sagas), world.shadow.events
     world.count.update(f"ended {told.state.outcome}" for told in world.shadow.sagas.values())
     world.count.update({f"calls of {direction}": made for direction, made in world.calls.made.items()})

@@ -62,9 +62,17 @@ class SqlStore:
         self._writer = None if read_only else Writer(path)
         self._dags: dict[int, Dag] = {}
         self._closed = False
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        """Look whether the log is ours; only then let the writer touch it."""
         with self._reading() as connection:
-            check_schema(connection, path)  # what is refused is not touched: the writer comes second
-        if self._writer is not None and not nobody_can_write(path):
+            check_schema(connection, self._path)
+        if self._writer is not None and not nobody_can_write(self._path):
             self._writer.open()
 
     def write(self, new: Sequence[NewSaga], appends: Sequence[Append]) -> tuple[str, ...]:

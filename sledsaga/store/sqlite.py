@@ -141,7 +141,11 @@ def connector(path: Path) -> Callable[[], sqlite3.Connection]:
 def _connect(reach: Connect, path: Path, mode: Mode, *, foreign_keys: bool) -> sqlite3.Connection:
     db = reach(_uri(path, mode), uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
     if mode == "rw":
-        _set_up_writer(db, foreign_keys=foreign_keys)
+        try:
+            _set_up_writer(db, foreign_keys=foreign_keys)
+        except BaseException:
+            db.close()
+            raise
     return db
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,8 @@ from sledsaga.errors import (
 )
 from sledsaga.hosts.host import Completed, HostCommand
 from sledsaga.hosts.sim import DiskSpec, Fault, SimHost, SimSled
+from sledsaga.hosts.sim.state import State
+from tests.handles import open_below, tells_open_files
 
 Run = Callable[..., Completed]
 KEY = "-o encryption=aes-256-gcm -o keyformat=raw -o keylocation=file:///var/run/k"
@@ -308,6 +312,21 @@ def test_a_new_sled_has_two_formatted_m2s_with_images(tmp_path: Path) -> None:
     assert len(m2s) == 2
     assert [each.get("generation") for each in sled.describe()["ledgers"]] == [4, 4]
     sled.close()
+
+
+@tells_open_files
+def test_a_sled_that_is_closed_or_refused_is_let_go_of(tmp_path: Path) -> None:
+    """No file of a sled stays open that was closed amid a look, nor of one that this program cannot read."""
+    SimSled.create(tmp_path / "s").close()
+    state = State(tmp_path / "s" / "sled.db")
+    with state.reading():
+        state.close()
+    assert open_below(tmp_path) == []
+    with closing(sqlite3.connect(tmp_path / "s" / "sled.db")) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(HostError, match="has format 99") as refused:
+        SimHost(tmp_path / "s")
+    assert (open_below(tmp_path), refused.type) == ([], HostError)
 
 
 def test_a_sled_is_made_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ Rules
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +20,7 @@ from typing import Any, Final
 from sledsaga.check.contract.samples import a_saga, saga_id
 from sledsaga.errors import LogUnavailable, SledsagaError
 from sledsaga.store.sql import SqlStore
-from sledsaga.store.sqlite import Connect, connecting_by, make_engine
+from sledsaga.store.sqlite import Connect, connecting_by
 from sledsaga.store.store import Store
 from tests.power.dbapi import connect_through
 from tests.power.disk import Disk, Note, Synced
@@ -58,14 +60,21 @@ class Client:
         """Write all batches; after trouble look what is there, and go on from it."""
         self._connect = connect_through(PowerVfs(self.tape))
         self._note("nothing was asked yet")
+        try:
+            self._write_all()
+        except BaseException:
+            self.close()
+            raise
+        if closes:
+            self.close()
+
+    def _write_all(self) -> None:
         while self.done < len(self.batches):
             assert len(self.troubles) < 40, self.troubles
             try:
                 self._go_on()
             except LogUnavailable as error:
                 self._suffer(error)
-        if closes:
-            self.close()
 
     def close(self) -> None:
         store, self._store = self._store, None
@@ -194,9 +203,9 @@ def judge_log(path: Path, allowed: Sequence[Picture]) -> str:
 
 def integrity(path: Path) -> str:
     """Return what SQLite finds wrong with a file, "" for nothing."""
-    with make_engine(path, "ro").connect() as connection:
-        found = list(connection.exec_driver_sql("PRAGMA integrity_check").scalars())
-        found += [str(row) for row in connection.exec_driver_sql("PRAGMA foreign_key_check")]
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+        found = [text for (text,) in db.execute("PRAGMA integrity_check")]
+        found += [str(row) for row in db.execute("PRAGMA foreign_key_check")]
     return "" if found == ["ok"] else "; ".join(found)
 
 

@@ -75,7 +75,8 @@ def test_a_reader_in_the_way_does_not_keep_it_from_the_disk(folder: Path) -> Non
         first.write(batches[0].new, ())
         first.close()
         careless = NEVER_SYNCS(path)
-        reader = make_engine(path, "ro").connect()
+        readers = make_engine(path, "ro")
+        reader = readers.connect()
         reader.begin()
         seen = reader.exec_driver_sql("SELECT count(*) FROM event").scalar()
         careless.write(batches[1].new, batches[1].appends)
@@ -84,6 +85,7 @@ def test_a_reader_in_the_way_does_not_keep_it_from_the_disk(folder: Path) -> Non
     assert reader.exec_driver_sql("SELECT count(*) FROM event").scalar() == seen
     for one in (reader, careless, store):
         one.close()
+    readers.dispose()
 
 
 def judge_end(tape: Tape, seed: int, found: Picture, folder: Path) -> str:

@@ -57,6 +57,11 @@ class Lab:
     views: list[SagaView] = field(default_factory=list)
     platform: Platform = ILLUMOS
 
+    def move_to(self, sim: SimSled) -> None:
+        """Go on with another sled."""
+        self.sim.close()
+        self.sim = sim
+
     def run(self, name: str, params: Mapping[str, Any], *, change: Change | None = None) -> SagaView:
         """Run an operation to rest, each step changed."""
         operation = changed(operation_of(name), change)

@@ -48,9 +48,8 @@ def real(labs: Labs, production: dict[str, Any]) -> Any:
     lab = labs("blank")
     disks = [DiskSpec(**each["identity"]) for each in production["disks"].values()]
     hashes = {zone["image_source"]["hash"] for zone in production["zones"].values()}
-    lab.sim = SimSled.init_from_disks(
-        lab.sim.path.parent / "real", disks, artifacts=dict.fromkeys(hashes, b"image")
-    )
+    place = lab.sim.path.parent / "real"
+    lab.move_to(SimSled.init_from_disks(place, disks, artifacts=dict.fromkeys(hashes, b"image")))
     return lab
 
 
@@ -108,9 +107,8 @@ def test_an_older_document_is_applied(labs: Labs, older: dict[str, Any]) -> None
     )
     disks = [DiskSpec("1b96", "WUS4", f"D{number}", pool=pool) for number, pool in enumerate(pools)]
     images = ("clickhouse", "cockroachdb", "crucible", "internal_dns", "nexus", "ntp")
-    lab.sim = SimSled.init_from_disks(
-        lab.sim.path.parent / "older", disks, images=dict.fromkeys(images, b"image")
-    )
+    place = lab.sim.path.parent / "older"
+    lab.move_to(SimSled.init_from_disks(place, disks, images=dict.fromkeys(images, b"image")))
     before = lab.seen()
     lab.sim.inject(Fault("error", ("write_file",), pattern=LEDGER, times=0))
     assert lab.run("apply-sled-config", older).state == "undone"

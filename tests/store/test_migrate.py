@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ def move(path: Path, revision: str) -> None:
 
 
 def schema(path: Path) -> dict[str, str]:
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db:
         rows = db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     return {name: " ".join(sql.split()) for name, sql in rows}
 
@@ -89,7 +90,8 @@ def test_down_and_up_again_changes_nothing(log: Path, revision: str) -> None:
     assert migrate.current(log) == revision
     assert migrate.upgrade(log) == REVISIONS[REVISIONS.index(revision) + 1 :]
     assert schema(log) == before
-    assert open_store(f"sqlite:///{log}").find("") == (saga_id(1),)
+    with closing(open_store(f"sqlite:///{log}")) as store:
+        assert store.find("") == (saga_id(1),)
 
 
 def test_down_to_nothing_and_up(tmp_path: Path) -> None:
@@ -111,7 +113,8 @@ def test_an_older_log_says_how_to_go_on(log: Path) -> None:
         open_store(f"sqlite:///{log}")
     migrate.upgrade(log)
     assert migrate.upgrade(log) == ()
-    assert open_store(f"sqlite:///{log}", read_only=True).row(saga_id(1)).seq == 1
+    with closing(open_store(f"sqlite:///{log}", read_only=True)) as store:
+        assert store.row(saga_id(1)).seq == 1
 
 
 def test_a_newer_log_is_left_alone(log: Path) -> None:

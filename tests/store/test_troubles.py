@@ -18,14 +18,15 @@ import pytest
 
 from sledsaga.check.contract.samples import a_saga, saga_id, then
 from sledsaga.core import events as e
-from sledsaga.errors import LogCorrupt, LogUnavailable, NotFound, UsageError
+from sledsaga.errors import LogCorrupt, LogUnavailable, NotFound, SchemaMismatch, UsageError
 from sledsaga.store import migrate
 from sledsaga.store.open import log_path, open_store
 from sledsaga.store.sql import SqlStore
+from sledsaga.store.sqlite import connector
 from sledsaga.store.store import Filter
+from tests.handles import open_below, tells_open_files
 
 NOBODY = 65534
-OPEN_FILES = Path("/proc/self/fd")
 
 
 @pytest.fixture
@@ -51,19 +52,13 @@ def large(number: int, *, size: int = 200_000) -> e.StepSucceeded:
     return e.StepSucceeded(number, "x" * size)
 
 
-def open_files() -> Iterator[str]:
-    for handle in list(OPEN_FILES.iterdir()):
-        with contextlib.suppress(FileNotFoundError):  # it was the listing's own
-            yield str(handle.readlink())
-
-
 def set_room(store: SqlStore, pages: int) -> None:
     """Let the file have so many pages and no more: to SQLite, the disk is full beyond."""
     assert store._writer is not None
     store._writer._open().execute(f"PRAGMA max_page_count={pages}")
 
 
-@pytest.mark.skipif(not OPEN_FILES.is_dir(), reason="this system does not say which files are open")
+@tells_open_files
 def test_a_closed_log_is_let_go_of(path: Path) -> None:
     """When a log that was there is opened, asked and closed, none of its files stays open, garbage or not."""
     SqlStore(path).close()
@@ -72,9 +67,24 @@ def test_a_closed_log_is_let_go_of(path: Path) -> None:
         with contextlib.closing(SqlStore(path)) as store:
             store.list(Filter(), limit=1)
         migrate.check(path)
-        assert [name for name in open_files() if name.startswith(str(path))] == []
+        assert open_below(path) == []
     finally:
         gc.enable()
+
+
+@tells_open_files
+def test_what_cannot_be_opened_is_let_go_of(path: Path) -> None:
+    """A file that is refused does not stay open, not even while the error that says so is kept."""
+    run(path, "CREATE TABLE other (name)")
+    kept: list[BaseException] = []
+    with pytest.raises(SchemaMismatch) as refused:
+        SqlStore(path)
+    kept.append(refused.value)
+    path.write_bytes(b"no database " * 100)
+    with pytest.raises(sqlite3.DatabaseError) as not_set_up:
+        connector(path)()
+    kept.append(not_set_up.value)
+    assert open_below(path) == []
 
 
 def test_a_full_disk_stops_writing_until_there_is_room(store: SqlStore) -> None:

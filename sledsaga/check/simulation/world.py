@@ -114,6 +114,11 @@ class World:
         """Open the log as an executor does; raises LogUnavailable."""
         return open_store(self.url) if self.weather.is_sql else self._memory
 
+    def let_go(self, store: Store) -> None:
+        """Close the log that was opened by one who is gone; the one in memory is everybody's."""
+        if self.weather.is_sql:
+            store.close()
+
     @property
     def url(self) -> str:
         """Return where the log is."""
@@ -131,6 +136,7 @@ class World:
         try:
             life = Life(self, f"life-{self.count['lives']}", store, Catalog(known))
         except LogUnavailable:
+            self.let_go(store)
             self.later(0.1, self.begin_life)
             return
         self.lives.append(life)
@@ -149,8 +155,7 @@ class World:
     def mourn(self, life: Life) -> None:
         """Take note of an executor that is dead; when none is left, another one is started."""
         self.note(f"{life.name} is gone")
-        if self.weather.is_sql:
-            life.disk.close()
+        self.let_go(life.disk.store)
         if life in self.lives:
             self.lives.remove(life)
         self._sunset()
@@ -165,7 +170,7 @@ class World:
     def close(self) -> None:
         """Let go of what is open."""
         for life in self.lives:
-            life.disk.close()
+            self.let_go(life.disk.store)
         if self.ground is not None:
             self.ground.close()
 

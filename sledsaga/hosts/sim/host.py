@@ -60,7 +60,11 @@ class SimHost:
         if not (self.path / "sled.db").is_file():
             raise HostError(f"there is no simulated sled in {self.path}: make one with `sledsaga sled init`")
         self.state = State(self.path / "sled.db")
-        self.state.check()
+        try:
+            self.state.check()
+        except BaseException:
+            self.state.close()
+            raise
         self.tree = Tree(self.path)
         self._latency_s = latency_s
         self._lock = threading.Lock()

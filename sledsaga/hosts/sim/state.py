@@ -127,6 +127,7 @@ class State:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._idle: list[sqlite3.Connection] = []
+        self._closed = False
         self._lock = threading.Lock()
         self._turn = threading.Lock()
 
@@ -175,6 +176,7 @@ class State:
     def close(self) -> None:
         """Close all idle connections; others are closed when they come back from use."""
         with self._lock:
+            self._closed = True
             idle, self._idle = self._idle, []
         for db in idle:
             db.close()
@@ -188,8 +190,14 @@ class State:
             try:
                 yield db
             finally:
-                with self._lock:
-                    self._idle.append(db)
+                self._give_back(db)
+
+    def _give_back(self, db: sqlite3.Connection) -> None:
+        with self._lock:
+            if not self._closed:
+                self._idle.append(db)
+                return
+        db.close()
 
     @contextlib.contextmanager
     def _troubles(self) -> Iterator[None]:
