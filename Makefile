@@ -1,5 +1,6 @@
 # Every habit of this project is one line here; CI runs the same lines.
-PYTHON ?= $(firstword $(foreach name,python3.11 python3 python3.12 python3.13 python3.14 python3.15,$(if $(shell $(name) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes),$(name))))
+# The system's own Python first, if it is new enough: distributions build theirs to be fast; others are up to a fifth slower.
+PYTHON ?= $(firstword $(foreach name,/usr/bin/python3 python3.11 python3 python3.12 python3.13 python3.14 python3.15,$(if $(shell $(name) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes),$(name))))
 BIN := .venv/bin
 
 .PHONY: help demo demo-real test test-vm test-power lint check nightly coverage mutants bench bench-peers serve clean venv

@@ -94,6 +94,8 @@ CASES: Final = (
         (
             Side("threads", "bench.chains:best", {"operation": "threads"}),
             Side("async", "bench.chains:best", {"operation": "async"}),
+            Side("threads on all cores", "bench.cores:best", {"operation": "threads"}),
+            Side("async on all cores", "bench.cores:best", {"operation": "async"}),
             Side("floor", "bench.floor:batches_of_256"),
         ),
         (
@@ -107,6 +109,14 @@ CASES: Final = (
             Row("the same, async def", "async.rows/s", "floor.rows/s", at_least(0.1), "rows/s"),
             Row("steps a second, many at once, def", "threads.steps/s", None, None, "steps/s"),
             Row("the same, async def", "async.steps/s", None, None, "steps/s"),
+            Row(
+                "an executor a core, def; one",
+                "threads on all cores.steps/s",
+                "threads.steps/s",
+                None,
+                "steps/s",
+            ),
+            Row("the same, async def", "async on all cores.steps/s", "async.steps/s", None, "steps/s"),
             Row("commits a step, many at once, async def", "async.commits/step", None, None, "", 3),
         ),
         prepare=Side("logs", "bench.chains:try_concurrencies"),

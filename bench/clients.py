@@ -6,16 +6,15 @@ first request to the last answer; each answer means that the saga is on the disk
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
-from contextlib import ExitStack
 from typing import Final
 
 from bench.cases import Case, Row, Side, at_least
-from bench.child import ROOT, Place
+from bench.child import Place
 from bench.drive import engine_on, in_threads
 from bench.operations import catalog
+from bench.together import begin_together, run_together
 from sledsaga.web.client import Client
 from sledsaga.web.serve import Server
 
@@ -23,26 +22,9 @@ from sledsaga.web.serve import Server
 def by_socket(place: Place) -> dict[str, float]:
     """Let 8 processes submit to an executor of this process."""
     path = place.own / "log.db.sock"
-    argv = [sys.executable, "-m", "bench.clients", str(path), str(place.sizes.submits)]
-    with engine_on(place.own / "log.db", catalog()) as engine, Server(engine, path), ExitStack() as stack:
-        children = [
-            stack.enter_context(
-                subprocess.Popen(  # noqa: S603 - this very file
-                    argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
-                )
-            )
-            for _ in range(place.sizes.clients)
-        ]
-        for child in children:
-            assert child.stdout is not None
-            assert child.stdout.readline() == "ready\n", "a client did not come up"
-        for child in children:
-            assert child.stdin is not None
-            child.stdin.write("go\n")
-            child.stdin.flush()
-        answers = [child.communicate()[0] for child in children]
-    times = [tuple(map(float, out.split())) for out in answers]
-    seconds = max(end for _, end in times) - min(begin for begin, _ in times)
+    client = ("bench.clients", str(path), str(place.sizes.submits))
+    with engine_on(place.own / "log.db", catalog()) as engine, Server(engine, path):
+        seconds = run_together([client] * place.sizes.clients)
     return {"submits/s": place.sizes.clients * place.sizes.submits / seconds}
 
 
@@ -61,16 +43,11 @@ def in_process(place: Place) -> dict[str, float]:
 
 
 def main() -> None:
-    """Be one client: submit so many, and say when the first began and the last was answered."""
+    """Be one client: submit so many."""
     path, submits = sys.argv[1], int(sys.argv[2])
     with Client(path) as client:
         client.operations()  # all is loaded on both sides
-        print("ready", flush=True)
-        sys.stdin.readline()
-        began = time.monotonic()
-        for _ in range(submits):
-            client.submit("one")
-        print(began, time.monotonic(), flush=True)
+        begin_together(lambda: [client.submit("one") for _ in range(submits)])
 
 
 CASES: Final = (

@@ -9,7 +9,7 @@ from typing import Final
 from bench.cases import Case
 from bench.rounds import Measured, measure
 from bench.sizes import SCALES
-from bench.table import HEADER, count, line, save
+from bench.table import HEADER, count, line, machine, save
 
 BUSY: Final = 0.3
 """Cores used by something else from which on a run is called busy."""
@@ -28,6 +28,8 @@ def options(program: str, about: str) -> argparse.ArgumentParser:
 
 def show(name: str, cases: Iterable[Case], asked: argparse.Namespace) -> None:
     """Measure cases, printing rows as they come; then where all figures are, and how many bars hold."""
+    here = machine()
+    print(f"Python {here['python']} of {here['python_of']}, SQLite {here['sqlite']}, {here['cores']} cores")
     print(HEADER)
     measured: list[Measured] = []
     for case in cases:

@@ -53,13 +53,22 @@ def count(rows: list[Found]) -> str:
     return f"{sum(verdicts)} of {len(verdicts)} bars hold"
 
 
+def machine() -> dict[str, Any]:
+    """Return what the figures depend on. Which Python it is counts: not all are built to be fast."""
+    return {
+        "python": platform.python_version(),
+        "python_of": sys.base_prefix,
+        "sqlite": sqlite3.sqlite_version,
+        "cores": os.cpu_count(),
+    }
+
+
 def as_json(measured: list[Measured], summary: str) -> dict[str, Any]:
     """Return all that was found, for programs."""
-    machine = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version, "cores": os.cpu_count()}
     return {
         "v": 2,
         "at": time.time(),
-        "machine": machine,
+        "machine": machine(),
         "summary": summary,
         "cases": [_case(one) for one in measured],
     }

@@ -16,6 +16,7 @@ from bench.sizes import FULL
 HERE: Final = Path(__file__).parent
 TIMES_FASTER: Final = 20
 TIMEOUT_S: Final = 60
+KINDS: Final = (("threads", "def"), ("async", "async def"))
 TRIALS: Final[dict[str, tuple[tuple[int, int], ...]]] = {
     "dbos": ((1, 100), (8, 100)),
     "taskflow": ((1, 12),),
@@ -48,7 +49,11 @@ def case(left_out: Mapping[str, str | None]) -> Case:
         for peer, why in left_out.items()
         for at_once, sagas in TRIALS[peer]
     }
-    ours = [Side(name, "bench.chains:best", {"operation": name}) for name in ("threads", "async")]
+    ours = [
+        Side(f"{name}{cores}", f"bench.{module}:best", {"operation": name})
+        for name, _ in KINDS
+        for module, cores in (("chains", ""), ("cores", " on all cores"))
+    ]
     names = tuple(f"{name}.steps/s" for name in trials)
     rows = [
         Row(f"async def; {name} at once", "async.steps/s", f"{name}.steps/s", None, "steps/s")
@@ -56,7 +61,17 @@ def case(left_out: Mapping[str, str | None]) -> Case:
     ]
     rows += [
         Row(f"5 steps, {word}; the best peer", f"{kind}.steps/s", names, at_least(TIMES_FASTER), "steps/s")
-        for kind, word in (("threads", "def"), ("async", "async def"))
+        for kind, word in KINDS
+    ]
+    rows += [
+        Row(
+            f"{word}, an executor a core; the best peer",
+            f"{kind} on all cores.steps/s",
+            names,
+            None,
+            "steps/s",
+        )
+        for kind, word in KINDS
     ]
     prepare = Side("trials", "bench.chains:try_concurrencies")
     return Case("peers", (*ours, *trials.values()), tuple(rows), prepare=prepare, rounds=3)
