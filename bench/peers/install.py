@@ -4,12 +4,14 @@ Rules
 - All of it lies in `~/.cache/sledsaga/peers` (or below `XDG_CACHE_HOME`), outside of the checkout.
 - What cannot be installed is told with its reason, and the others are measured without it.
 - A folder is whole when its stamp is there: what was cut off is made again.
+- All run on the Python that ours runs on: one made with another is made again.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -25,6 +27,7 @@ NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "edda": ("edda-framework",),
     "restate": ("restate-sdk[serde]", "hypercorn"),
 }
+PYTHON: Final = f"{platform.python_version()} of {sys.base_prefix}"
 SERVER: Final = "@restatedev/restate-server"
 
 
@@ -46,12 +49,13 @@ def install(peer: str) -> Installed:
     folder = CACHE / peer
     python = folder / "bin" / "python"
     stamp = folder / "installed.json"
-    if not stamp.exists():
+    if not stamp.exists() or json.loads(stamp.read_text()).get("python") != PYTHON:
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         _run(sys.executable, "-m", "venv", str(folder))
         _run(str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *NEEDS[peer])
-        stamp.write_text(json.dumps({"version": _version(python, NEEDS[peer][0].partition("[")[0])}))
+        version = _version(python, NEEDS[peer][0].partition("[")[0])
+        stamp.write_text(json.dumps({"version": version, "python": PYTHON}))
     environment = {"RESTATE_SERVER": str(_restate_server())} if peer == "restate" else {}
     return Installed(python, json.loads(stamp.read_text())["version"], environment)
 
